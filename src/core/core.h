@@ -1,0 +1,204 @@
+/*
+ * core: the Profile and its algebra. No I/O, no operating system, no Lua; it uses nothing but the C library.
+ * Other folders include this header; `fg__` names are theirs to use and are not exported.
+ *
+ *   ctx.c      context: allocator, error message            table.c   open-addressing index shared by the interners
+ *   strings.c  cleaning and interning of text               frames.c  interned (name, file, module, line, kind)
+ *   stacks.c   the stack table                              tree.c    the tree derived from it
+ *   meta.c     metadata, the quality record, notes          algebra.c merge, invert, select, filter
+ *   top.c      ranking                                      diff.c    two columns from two profiles
+ *
+ *   stack table         frames: [ a b c | a b d | a e ]     one flat array of frame ids, outermost first
+ *                       start:  [ 0     3     6   8 ]       stack i is frames[start[i] … start[i+1])
+ *                       values: [ 5     1     7 ] per type  one i64 column each
+ *                       index:  hash of the whole sequence → i
+ */
+#ifndef FG_CORE_H
+#define FG_CORE_H
+
+#include <stdarg.h>
+#include <string.h>
+#include "flamegraph.h"
+
+#define FG__LIKELY(x) __builtin_expect(!!(x), 1)
+#define FG__UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define FG__NONE UINT32_MAX
+
+/* ---- context -------------------------------------------------------------------------------------------------- */
+
+/* Set the context's message and return `code`: `return fg__fail(ctx, FG_EFORMAT, "…", …);` */
+int fg__fail(fg_ctx *ctx, int code, const char *format, ...) FG_PRINTF(3, 4);
+int fg__vfail(fg_ctx *ctx, int code, const char *format, va_list args);
+/* Put "prefix: " in front of the message there is, and return `code`. */
+int fg__fail_in(fg_ctx *ctx, int code, const char *format, ...) FG_PRINTF(3, 4);
+int fg__nomem(fg_ctx *ctx);
+
+/* NULL when there is no memory; the message is set. */
+void *fg__alloc(fg_ctx *ctx, size_t size);
+void *fg__calloc(fg_ctx *ctx, size_t count, size_t size);
+void *fg__realloc(fg_ctx *ctx, void *ptr, size_t size);
+
+/*
+ * Make *array (of `elem`-sized items, *cap of them) hold at least `need`; it doubles. 0 or a negative error.
+ * Large blocks ask for huge pages: on a 240 MB profile, page faults were a third of the time.
+ */
+int fg__grow(fg_ctx *ctx, void *array, size_t *cap, size_t need, size_t elem);
+
+/* Bytes that live as long as the arena. `fg__arena_copy` adds a NUL. NULL: no memory, message set. */
+typedef struct fg__arena {
+    struct fg__arena_chunk *chunk;
+    size_t used, size;
+} fg__arena;
+void *fg__arena_alloc(fg_ctx *ctx, fg__arena *arena, size_t n);
+char *fg__arena_copy(fg_ctx *ctx, fg__arena *arena, const char *bytes, size_t n);
+void fg__arena_free(fg_ctx *ctx, fg__arena *arena);
+
+/* A growing string that is always NUL-terminated once something was added; the caller frees `bytes` with fg_free. */
+typedef struct fg__buffer {
+    char *bytes;
+    size_t n, cap;
+} fg__buffer;
+int fg__buffer_add(fg_ctx *ctx, fg__buffer *buffer, const void *bytes, size_t n);
+
+/* ---- hashing ---------------------------------------------------------------------------------------------------- */
+
+/* 64 × 64 → 128 bit multiplication, folded: the step of the hash. */
+static inline uint64_t fg__mix(uint64_t a, uint64_t b) {
+    __extension__ typedef unsigned __int128 u128;
+    u128 m = (u128)a * b;
+    return (uint64_t)m ^ (uint64_t)(m >> 64);
+}
+uint64_t fg__hash(const void *bytes, size_t n);
+
+/*
+ * An index from hashes to u32 ids: open addressing, the id and 32 bits of the hash in each slot. The owner of the
+ * ids compares the keys; the table knows only hashes:
+ *
+ *      for (uint32_t at = fg__table_first(t, h); (id = fg__table_id(t, at)) != FG__NONE; at = fg__table_next(t, at))
+ *          if (fg__table_maybe(t, at, h) && same(id)) return id;
+ */
+typedef struct fg__slot {
+    uint32_t id; /* id + 1; 0: free */
+    uint32_t tag;
+} fg__slot;
+typedef struct fg__table {
+    fg__slot *slots;
+    uint32_t mask, count;
+} fg__table;
+int fg__table_add(fg_ctx *ctx, fg__table *table, uint64_t hash, uint32_t id);
+/* Make room for `count` ids at once. */
+int fg__table_reserve(fg_ctx *ctx, fg__table *table, size_t count);
+static inline uint32_t fg__table_first(const fg__table *t, uint64_t hash) {
+    return (uint32_t)hash & t->mask;
+}
+static inline uint32_t fg__table_next(const fg__table *t, uint32_t at) {
+    return (at + 1) & t->mask;
+}
+static inline uint32_t fg__table_id(const fg__table *t, uint32_t at) {
+    return t->slots ? t->slots[at].id - 1 : FG__NONE;
+}
+static inline bool fg__table_maybe(const fg__table *t, uint32_t at, uint64_t hash) {
+    return t->slots[at].tag == (uint32_t)(hash >> 32);
+}
+
+/* ---- the profile -------------------------------------------------------------------------------------------------- */
+
+/* A frame of interned strings; string 0 is "". */
+typedef struct fg__frame {
+    uint32_t name, file, module, line, kind;
+} fg__frame;
+
+typedef struct fg__string {
+    const char *bytes; /* NUL-terminated, valid UTF-8, no control characters */
+    uint32_t n;
+} fg__string;
+
+typedef struct fg__meta_value {
+    uint32_t text;
+    int64_t number;
+    double real;
+} fg__meta_value;
+
+enum { FG__META_COUNT = 19 }; /* rows of the table in meta.c */
+
+struct fg_profile {
+    fg_ctx *ctx;
+
+    fg__arena arena;
+    fg__string *strings;
+    size_t string_count, string_cap;
+    fg__table string_index;
+
+    fg__frame *frames;
+    size_t frame_count, frame_cap;
+    fg__table frame_index;
+
+    struct {
+        uint32_t name, unit;
+    } types[FG_MAX_TYPES];
+    size_t type_count;
+
+    uint32_t *stack_frames; /* all stacks, one behind the other */
+    size_t stack_frame_count, stack_frame_cap;
+    uint64_t *stack_start; /* stack_count + 1 entries once there is a stack */
+    size_t stack_count, stack_start_cap;
+    int64_t *values[FG_MAX_TYPES];
+    size_t value_cap[FG_MAX_TYPES];
+    fg__table stack_index;
+    int64_t totals[FG_MAX_TYPES];
+
+    fg__meta_value meta[FG__META_COUNT];
+    uint32_t *notes; /* interned */
+    size_t note_count, note_cap;
+    uint32_t annotations; /* set of 1 << kind: kinds that the folded writer marks `_[k]`, `_[j]`, `_[i]` */
+
+    struct fg__tree *tree; /* NULL until asked for; dropped by each change */
+};
+
+/* Intern `n` bytes of text from outside: cleaned first. At most FG__STRING_MAX bytes are kept. */
+enum { FG__STRING_MAX = 1 << 20 };
+int fg__string_intern(uint32_t *out, fg_profile *p, const char *bytes, size_t n);
+static inline fg__string fg__string_at(const fg_profile *p, uint32_t id) {
+    return p->strings[id];
+}
+/* Intern a frame whose strings are interned in the same profile. */
+int fg__frame_intern(uint32_t *out, fg_profile *p, const fg__frame *frame);
+static inline const fg__frame *fg__frame_at(const fg_profile *p, uint32_t id) {
+    return &p->frames[id];
+}
+static inline fg__string fg__frame_name(const fg_profile *p, uint32_t id) {
+    return p->strings[p->frames[id].name];
+}
+
+/*
+ * fg_profile_add for readers: the hash is the caller's (fg__stack_hash of the same frames), and the stack's id comes
+ * back. `frames` must be valid ids. fg__stack_prefetch fetches the slot that an add of this hash will look at.
+ */
+int fg__stack_add(fg_profile *p, const uint32_t *frames, size_t n, uint64_t hash, const int64_t *values,
+                  uint32_t *id);
+uint64_t fg__stack_hash(const uint32_t *frames, size_t n);
+static inline void fg__stack_prefetch(const fg_profile *p, uint64_t hash) {
+    if (p->stack_index.slots) __builtin_prefetch(&p->stack_index.slots[fg__table_first(&p->stack_index, hash)]);
+}
+/* Add more to a stack that is there already. */
+int fg__stack_bump(fg_profile *p, uint32_t id, const int64_t *values);
+static inline const uint32_t *fg__stack_at(const fg_profile *p, size_t i, size_t *n) {
+    *n = (size_t)(p->stack_start[i + 1] - p->stack_start[i]);
+    return p->stack_frames + p->stack_start[i];
+}
+/* Copy metadata, notes and annotations; value types when there are none yet. */
+int fg__meta_copy(fg_profile *to, const fg_profile *from);
+int fg__types_copy(fg_profile *to, const fg_profile *from);
+/* Intern frame `id` of `from` in `to`. `map` caches, one entry for each frame of `from`, FG__NONE at first. */
+int fg__frame_import(uint32_t *out, fg_profile *to, const fg_profile *from, uint32_t id, uint32_t *map);
+/* A map for fg__frame_import; NULL: no memory. Freed with fg_free. */
+uint32_t *fg__frame_map(fg_ctx *ctx, const fg_profile *from);
+/* Forget what was derived from the stacks. */
+void fg__profile_changed(fg_profile *p);
+
+/* a + b into *sum; false when it does not fit. */
+static inline bool fg__add64(int64_t *sum, int64_t a, int64_t b) {
+    return !__builtin_add_overflow(a, b, sum);
+}
+
+#endif

@@ -1,0 +1,16 @@
+/* Files that are built into the library; cmake/embed.cmake writes the tables. */
+#ifndef FG_EMBEDDED_H
+#define FG_EMBEDDED_H
+
+#include <stddef.h>
+
+struct fg__embedded {
+    const char *name;  /* path below the embedded folder; NULL ends a table */
+    const char *bytes; /* NUL-terminated */
+    size_t n;          /* without the NUL */
+};
+
+extern const struct fg__embedded fg__embedded_scripts[]; /* lua/: "flamegraph/cli.lua", "collectors/api.lua" … */
+extern const struct fg__embedded fg__embedded_viewer[];  /* src/render/viewer/: "viewer.js", "viewer.css" */
+
+#endif
