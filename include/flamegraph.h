@@ -6,11 +6,12 @@
  *                          └ diff, merge, filter, invert, top, tree
  *
  * Conventions
- * - A function that can fail returns 0 or a negative FG_E… code; fg_error(ctx) then has the message: what, where,
- *   why, and what to do. Nothing is printed, nothing exits, nothing is global.
+ * - A function that can fail returns 0 or a negative FG_E… code; fg_error(ctx) then has the message: what,
+ * where, why, and what to do. Nothing is printed, nothing exits, nothing is global.
  * - Out-parameters come first and are set on success only. Who owns a returned pointer is in its comment.
  * - A context and all that was made from it belong to one thread at a time. Contexts share nothing.
- * - Strings are UTF-8. Text from outside is cleaned when it enters a profile: no control characters, no NUL, valid.
+ * - Strings are UTF-8. Text from outside is cleaned when it enters a profile: no control characters, no NUL,
+ * valid.
  *
  * Example: a folded file to a picture.
  *
@@ -42,7 +43,8 @@ extern "C" {
 
 #define FG_VERSION "0.1.0"
 
-/* ---- errors and the context ---------------------------------------------------------------------------------- */
+/* ---- errors and the context
+ * ---------------------------------------------------------------------------------- */
 
 /** What went wrong, as a number. Each has a name for scripts: fg_error_name(FG_EFORMAT) is "FORMAT". */
 enum {
@@ -60,12 +62,13 @@ enum {
     FG_EINTERRUPTED = -11 /**< ended early by the user */
 };
 
-/** A context: the allocator, the last error message. Every profile belongs to one and must be freed before it. */
+/** A context: the allocator, the last error message. Every profile belongs to one and must be freed before
+ * it. */
 typedef struct fg_ctx fg_ctx;
 
 /**
- * An allocator: realloc and free in one, as lua_Alloc. size 0 frees `ptr` and returns NULL; else the block, grown or
- * shrunk to `size` bytes, or NULL when there is no memory (then `ptr` stays valid).
+ * An allocator: realloc and free in one, as lua_Alloc. size 0 frees `ptr` and returns NULL; else the block,
+ * grown or shrunk to `size` bytes, or NULL when there is no memory (then `ptr` stays valid).
  */
 typedef void *(*fg_alloc_fn)(void *user, void *ptr, size_t size);
 
@@ -75,18 +78,20 @@ FG_API fg_ctx *fg_ctx_new(void);
 FG_API fg_ctx *fg_ctx_new_with(fg_alloc_fn alloc, void *user);
 /** Free a context. All profiles made from it must have been freed. NULL is accepted. */
 FG_API void fg_ctx_free(fg_ctx *ctx);
-/** The message of the last failure, never NULL. Owned by the context, valid until the next call that fails. */
+/** The message of the last failure, never NULL. Owned by the context, valid until the next call that fails.
+ */
 FG_API const char *fg_error(const fg_ctx *ctx);
 /** The name of an error code without its prefix ("FORMAT"), a static string. */
 FG_API const char *fg_error_name(int code);
 /** The library's version, a static string. */
 FG_API const char *fg_version(void);
 
-/* ---- the profile ---------------------------------------------------------------------------------------------- */
+/* ---- the profile
+ * ---------------------------------------------------------------------------------------------- */
 
 /**
- * A profile: a table of unique stacks with one 64-bit count per value type, and what is known of how it was taken.
- * Its memory grows with unique stacks, never with samples.
+ * A profile: a table of unique stacks with one 64-bit count per value type, and what is known of how it was
+ * taken. Its memory grows with unique stacks, never with samples.
  */
 typedef struct fg_profile fg_profile;
 
@@ -96,7 +101,8 @@ typedef struct fg_value_type {
     const char *unit;
 } fg_value_type;
 
-/** Where a frame runs. FG_KIND_UNKNOWN is the honest default; pictures then guess the colour from the file name. */
+/** Where a frame runs. FG_KIND_UNKNOWN is the honest default; pictures then guess the colour from the file
+ * name. */
 typedef enum fg_kind {
     FG_KIND_UNKNOWN,
     FG_KIND_NATIVE,
@@ -142,7 +148,8 @@ FG_API int fg_profile_add_type(fg_profile *p, const char *name, const char *unit
 FG_API size_t fg_profile_type_count(const fg_profile *p);
 /** Value type `i`; its strings are owned by the profile. */
 FG_API fg_value_type fg_profile_type(const fg_profile *p, size_t i);
-/** The column named `name` ("cpu"), or -1; NULL asks for the default column (metadata `default_type`, else 0). */
+/** The column named `name` ("cpu"), or -1; NULL asks for the default column (metadata `default_type`, else
+ * 0). */
 FG_API int fg_profile_find_type(const fg_profile *p, const char *name);
 
 /** Intern a frame: the same frame gives the same id. Strings are copied. */
@@ -153,20 +160,22 @@ FG_API fg_frame fg_profile_frame_at(const fg_profile *p, uint32_t id);
 FG_API size_t fg_profile_frame_count(const fg_profile *p);
 
 /**
- * Add values to a stack. `frames` are `n` ids, outermost (root) first; `values` has one entry for each value type,
- * none negative. A sum beyond INT64_MAX is FG_ELIMIT.
+ * Add values to a stack. `frames` are `n` ids, outermost (root) first; `values` has one entry for each value
+ * type, none negative. A sum beyond INT64_MAX is FG_ELIMIT.
  */
 FG_API int fg_profile_add(fg_profile *p, const uint32_t *frames, size_t n, const int64_t *values);
 /** How many unique stacks there are. */
 FG_API size_t fg_profile_stack_count(const fg_profile *p);
-/** Stack `i`: returns its frame ids, outermost first, and sets *n to their number. Valid until the next add. */
+/** Stack `i`: returns its frame ids, outermost first, and sets *n to their number. Valid until the next add.
+ */
 FG_API const uint32_t *fg_profile_stack(const fg_profile *p, size_t i, size_t *n);
 /** The value of stack `i` in column `type`. */
 FG_API int64_t fg_profile_value(const fg_profile *p, size_t i, size_t type);
 /** The sum of column `type` over all stacks. */
 FG_API int64_t fg_profile_total(const fg_profile *p, size_t type);
 
-/* ---- metadata: how the profile was taken ------------------------------------------------------------------------ */
+/* ---- metadata: how the profile was taken
+ * ------------------------------------------------------------------------ */
 
 /**
  * Metadata is a fixed set of keys (fg_meta_key lists them), each text, a whole number or a real number:
@@ -179,7 +188,8 @@ FG_API int64_t fg_profile_total(const fg_profile *p, size_t type);
 FG_API int fg_meta_set_text(fg_profile *p, const char *key, const char *text);
 FG_API int fg_meta_set_number(fg_profile *p, const char *key, int64_t number);
 FG_API int fg_meta_set_real(fg_profile *p, const char *key, double real);
-/** The value of a key; "" or 0 where it is unset, unknown or of another type. Text is owned by the profile. */
+/** The value of a key; "" or 0 where it is unset, unknown or of another type. Text is owned by the profile.
+ */
 FG_API const char *fg_meta_text(const fg_profile *p, const char *key);
 FG_API int64_t fg_meta_number(const fg_profile *p, const char *key);
 FG_API double fg_meta_real(const fg_profile *p, const char *key);
@@ -187,16 +197,19 @@ FG_API double fg_meta_real(const fg_profile *p, const char *key);
 FG_API const char *fg_meta_key(size_t i, int *type);
 enum { FG_META_TEXT, FG_META_NUMBER, FG_META_REAL };
 
-/** Add a note for the reader of the picture ("17 samples lost"). Notes are kept in order; the same note once. */
+/** Add a note for the reader of the picture ("17 samples lost"). Notes are kept in order; the same note once.
+ */
 FG_API int fg_profile_note(fg_profile *p, const char *format, ...) FG_PRINTF(2, 3);
 /** Note `i`, or NULL past the last. Owned by the profile. */
 FG_API const char *fg_profile_note_at(const fg_profile *p, size_t i);
 
-/* ---- the tree and other derived views ----------------------------------------------------------------------------- */
+/* ---- the tree and other derived views
+ * ----------------------------------------------------------------------------- */
 
 /**
- * The calling-context tree, a structure of arrays in depth-first order, children sorted by name. Node 0 is the root
- * and has FG_NO_FRAME; the subtree of node i is i … end[i]-1. self[t][i] and total[t][i] are in value type t.
+ * The calling-context tree, a structure of arrays in depth-first order, children sorted by name. Node 0 is
+ * the root and has FG_NO_FRAME; the subtree of node i is i … end[i]-1. self[t][i] and total[t][i] are in
+ * value type t.
  */
 typedef struct fg_tree {
     uint32_t count;         /**< nodes, the root included */
@@ -221,14 +234,15 @@ typedef struct fg_top_entry {
 } fg_top_entry;
 
 /**
- * Rank frames by self, then by total, then by name. Sets *out to an array of *count entries that the caller frees
- * with fg_free. `type` is a column; `limit` 0 means all.
+ * Rank frames by self, then by total, then by name. Sets *out to an array of *count entries that the caller
+ * frees with fg_free. `type` is a column; `limit` 0 means all.
  */
 FG_API int fg_profile_top(fg_top_entry **out, size_t *count, fg_profile *p, size_t type, size_t limit);
 /** Free what the library allocated for the caller. */
 FG_API void fg_free(fg_ctx *ctx, void *ptr);
 
-/* ---- algebra: each makes a new profile that the caller frees ------------------------------------------------------- */
+/* ---- algebra: each makes a new profile that the caller frees
+ * ------------------------------------------------------- */
 
 /** What fg_profile_filter does with a frame: a set of these. */
 enum {
@@ -250,7 +264,8 @@ typedef struct fg_filter {
 
 /** Keep, drop, hide and rename. FG_EEMPTY when nothing is left. */
 FG_API int fg_profile_filter(fg_profile **out, fg_profile *p, const fg_filter *filter);
-/** The sum of `n` profiles. Columns are matched by name and unit; a column that a profile lacks counts as 0 there. */
+/** The sum of `n` profiles. Columns are matched by name and unit; a column that a profile lacks counts as 0
+ * there. */
 FG_API int fg_profile_merge(fg_profile **out, fg_profile *const *profiles, size_t n);
 /** Turn every stack around: leaves become roots ("who calls this?"). */
 FG_API int fg_profile_invert(fg_profile **out, fg_profile *p);
@@ -265,37 +280,39 @@ typedef enum fg_normalize {
 } fg_normalize;
 
 /**
- * A diff: a profile with the columns `before` and `after`, both as measured, and in its metadata `normalize` and the
- * `factor` that `after` is to be multiplied with before it is compared. `type` names the value type, NULL: the
- * default one; both sides must have it in units that can be converted (ns, us, ms, s; bytes, KiB…).
+ * A diff: a profile with the columns `before` and `after`, both as measured, and in its metadata `normalize`
+ * and the `factor` that `after` is to be multiplied with before it is compared. `type` names the value type,
+ * NULL: the default one; both sides must have it in units that can be converted (ns, us, ms, s; bytes, KiB…).
  */
 FG_API int fg_diff(fg_profile **out, fg_profile *before, fg_profile *after, const char *type,
                    fg_normalize normalize);
 /** Whether this profile is a diff: exactly the columns `before` and `after`. */
 FG_API bool fg_profile_is_diff(const fg_profile *p);
 
-/* ---- reading and writing ------------------------------------------------------------------------------------------- */
+/* ---- reading and writing
+ * ------------------------------------------------------------------------------------------- */
 
 /** How to read. Zero everywhere is the default. */
 typedef struct fg_read_options {
-    size_t size;           /**< sizeof(fg_read_options) */
-    const char *name;      /**< what messages call the input; NULL: the path */
-    const char *format;    /**< insist on this format; NULL: recognise it by content */
-    uint64_t max_input;    /**< cap on decompressed bytes; 0: 1 GiB */
-    bool lines;            /**< keep source lines apart; false: one frame a function */
-    bool keep_idle;        /**< keep the stacks that say the program did nothing (idle tasks) */
-    bool annotate_kernel;  /**< perf script: mark kernel frames `_[k]` */
-    bool annotate_jit;     /**< perf script: mark JIT frames `_[j]` */
-    bool addresses;        /**< perf script: addresses for what has no symbol */
-    bool with_pid;         /**< perf script: the process id in the outermost frame */
-    bool with_tid;         /**< perf script: process and thread id in the outermost frame */
-    const char *event;     /**< perf script: only this event; NULL: the first one met */
+    size_t size;          /**< sizeof(fg_read_options) */
+    const char *name;     /**< what messages call the input; NULL: the path */
+    const char *format;   /**< insist on this format; NULL: recognise it by content */
+    uint64_t max_input;   /**< cap on decompressed bytes; 0: 1 GiB */
+    bool lines;           /**< keep source lines apart; false: one frame a function */
+    bool keep_idle;       /**< keep the stacks that say the program did nothing (idle tasks) */
+    bool annotate_kernel; /**< perf script: mark kernel frames `_[k]` */
+    bool annotate_jit;    /**< perf script: mark JIT frames `_[j]` */
+    bool addresses;       /**< perf script: addresses for what has no symbol */
+    bool with_pid;        /**< perf script: the process id in the outermost frame */
+    bool with_tid;        /**< perf script: process and thread id in the outermost frame */
+    const char *event;    /**< perf script: only this event; NULL: the first one met */
 } fg_read_options;
 
 /** Read a profile from a file; "-" is standard input. The caller frees *out. NULL options: the defaults. */
 FG_API int fg_read(fg_profile **out, fg_ctx *ctx, const char *path, const fg_read_options *options);
 /** Read a profile from memory. The bytes are not kept. */
-FG_API int fg_parse(fg_profile **out, fg_ctx *ctx, const void *bytes, size_t n, const fg_read_options *options);
+FG_API int fg_parse(fg_profile **out, fg_ctx *ctx, const void *bytes, size_t n,
+                    const fg_read_options *options);
 
 /** How to write. Zero everywhere is the default; a format ignores what it has no use for. */
 typedef struct fg_write_options {
@@ -308,17 +325,18 @@ typedef struct fg_write_options {
     const char *view;       /**< "flame" or "hotcold"; NULL: "flame", or "diff" for a diff */
     const char *count_name; /**< what a value is called; NULL: the value type's unit */
     double width;           /**< of the picture, in px; 0: 1200 */
-    double min_width;       /**< frames narrower than this (px) are not drawn statically; 0: 0.1, negative: none */
-    bool inverted;          /**< icicle: root at the top */
-    bool reverse;           /**< turn stacks around first: leaves become roots */
-    bool hash;              /**< colours by a hash of the name alone */
-    size_t limit;           /**< rows in summaries; 0: 20 */
+    double min_width; /**< frames narrower than this (px) are not drawn statically; 0: 0.1, negative: none */
+    bool inverted;    /**< icicle: root at the top */
+    bool reverse;     /**< turn stacks around first: leaves become roots */
+    bool hash;        /**< colours by a hash of the name alone */
+    size_t limit;     /**< rows in summaries; 0: 20 */
 } fg_write_options;
 
-/** Write a profile to a file; "-" is standard output (name a format). The file appears whole or not at all. */
+/** Write a profile to a file; "-" is standard output (name a format). The file appears whole or not at all.
+ */
 FG_API int fg_write(fg_profile *p, const char *path, const fg_write_options *options);
 /** Write a profile to memory. Sets *out to *n bytes that the caller frees with fg_free. */
-FG_API int fg_format(void **out, size_t *n, fg_profile *p, const fg_write_options *options);
+FG_API int fg_write_memory(void **out, size_t *n, fg_profile *p, const fg_write_options *options);
 
 /** One row of the table of formats. Static. */
 typedef struct fg_format_info {

@@ -2,9 +2,9 @@
  * core: the Profile and its algebra. No I/O, no operating system, no Lua; it uses nothing but the C library.
  * Other folders include this header; `fg__` names are theirs to use and are not exported.
  *
- *   ctx.c      context: allocator, error message            table.c   open-addressing index shared by the interners
- *   strings.c  cleaning and interning of text               frames.c  interned (name, file, module, line, kind)
- *   stacks.c   the stack table                              tree.c    the tree derived from it
+ *   ctx.c      context: allocator, error message            table.c   open-addressing index shared by the
+ * interners strings.c  cleaning and interning of text               frames.c  interned (name, file, module,
+ * line, kind) stacks.c   the stack table                              tree.c    the tree derived from it
  *   meta.c     metadata, the quality record, notes          algebra.c merge, invert, select, filter
  *   top.c      ranking                                      diff.c    two columns from two profiles
  *
@@ -24,7 +24,8 @@
 #define FG__UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define FG__NONE UINT32_MAX
 
-/* ---- context -------------------------------------------------------------------------------------------------- */
+/* ---- context
+ * -------------------------------------------------------------------------------------------------- */
 
 /* Set the context's message and return `code`: `return fg__fail(ctx, FG_EFORMAT, "…", …);` */
 int fg__fail(fg_ctx *ctx, int code, const char *format, ...) FG_PRINTF(3, 4);
@@ -53,14 +54,16 @@ void *fg__arena_alloc(fg_ctx *ctx, fg__arena *arena, size_t n);
 char *fg__arena_copy(fg_ctx *ctx, fg__arena *arena, const char *bytes, size_t n);
 void fg__arena_free(fg_ctx *ctx, fg__arena *arena);
 
-/* A growing string that is always NUL-terminated once something was added; the caller frees `bytes` with fg_free. */
+/* A growing string that is always NUL-terminated once something was added; the caller frees `bytes` with
+ * fg_free. */
 typedef struct fg__buffer {
     char *bytes;
     size_t n, cap;
 } fg__buffer;
 int fg__buffer_add(fg_ctx *ctx, fg__buffer *buffer, const void *bytes, size_t n);
 
-/* ---- hashing ---------------------------------------------------------------------------------------------------- */
+/* ---- hashing
+ * ---------------------------------------------------------------------------------------------------- */
 
 /* 64 × 64 → 128 bit multiplication, folded: the step of the hash. */
 static inline uint64_t fg__mix(uint64_t a, uint64_t b) {
@@ -71,11 +74,11 @@ static inline uint64_t fg__mix(uint64_t a, uint64_t b) {
 uint64_t fg__hash(const void *bytes, size_t n);
 
 /*
- * An index from hashes to u32 ids: open addressing, the id and 32 bits of the hash in each slot. The owner of the
- * ids compares the keys; the table knows only hashes:
+ * An index from hashes to u32 ids: open addressing, the id and 32 bits of the hash in each slot. The owner of
+ * the ids compares the keys; the table knows only hashes:
  *
- *      for (uint32_t at = fg__table_first(t, h); (id = fg__table_id(t, at)) != FG__NONE; at = fg__table_next(t, at))
- *          if (fg__table_maybe(t, at, h) && same(id)) return id;
+ *      for (uint32_t at = fg__table_first(t, h); (id = fg__table_id(t, at)) != FG__NONE; at =
+ * fg__table_next(t, at)) if (fg__table_maybe(t, at, h) && same(id)) return id;
  */
 typedef struct fg__slot {
     uint32_t id; /* id + 1; 0: free */
@@ -88,8 +91,10 @@ typedef struct fg__table {
 int fg__table_add(fg_ctx *ctx, fg__table *table, uint64_t hash, uint32_t id);
 /* Make room for `count` ids at once. */
 int fg__table_reserve(fg_ctx *ctx, fg__table *table, size_t count);
+/* A slot keeps only the upper half of the hash; its home follows from that, so that a table can grow by
+ * itself. */
 static inline uint32_t fg__table_first(const fg__table *t, uint64_t hash) {
-    return (uint32_t)hash & t->mask;
+    return (uint32_t)(hash >> 32) & t->mask;
 }
 static inline uint32_t fg__table_next(const fg__table *t, uint32_t at) {
     return (at + 1) & t->mask;
@@ -101,7 +106,8 @@ static inline bool fg__table_maybe(const fg__table *t, uint32_t at, uint64_t has
     return t->slots[at].tag == (uint32_t)(hash >> 32);
 }
 
-/* ---- the profile -------------------------------------------------------------------------------------------------- */
+/* ---- the profile
+ * -------------------------------------------------------------------------------------------------- */
 
 /* A frame of interned strings; string 0 is "". */
 typedef struct fg__frame {
@@ -171,14 +177,16 @@ static inline fg__string fg__frame_name(const fg_profile *p, uint32_t id) {
 }
 
 /*
- * fg_profile_add for readers: the hash is the caller's (fg__stack_hash of the same frames), and the stack's id comes
- * back. `frames` must be valid ids. fg__stack_prefetch fetches the slot that an add of this hash will look at.
+ * fg_profile_add for readers: the hash is the caller's (fg__stack_hash of the same frames), and the stack's
+ * id comes back. `frames` must be valid ids. fg__stack_prefetch fetches the slot that an add of this hash
+ * will look at.
  */
 int fg__stack_add(fg_profile *p, const uint32_t *frames, size_t n, uint64_t hash, const int64_t *values,
                   uint32_t *id);
 uint64_t fg__stack_hash(const uint32_t *frames, size_t n);
 static inline void fg__stack_prefetch(const fg_profile *p, uint64_t hash) {
-    if (p->stack_index.slots) __builtin_prefetch(&p->stack_index.slots[fg__table_first(&p->stack_index, hash)]);
+    if (p->stack_index.slots)
+        __builtin_prefetch(&p->stack_index.slots[fg__table_first(&p->stack_index, hash)]);
 }
 /* Add more to a stack that is there already. */
 int fg__stack_bump(fg_profile *p, uint32_t id, const int64_t *values);
@@ -189,7 +197,12 @@ static inline const uint32_t *fg__stack_at(const fg_profile *p, size_t i, size_t
 /* Copy metadata, notes and annotations; value types when there are none yet. */
 int fg__meta_copy(fg_profile *to, const fg_profile *from);
 int fg__types_copy(fg_profile *to, const fg_profile *from);
-/* Intern frame `id` of `from` in `to`. `map` caches, one entry for each frame of `from`, FG__NONE at first. */
+/* Metadata on which `a` and `b` agree, and the annotations of both. `to` may be `a`. No notes. */
+int fg__meta_agree(fg_profile *to, const fg_profile *a, const fg_profile *b);
+/* Add the stacks of `from`: its value type t goes to column[t] (negative: nowhere), times `scale`. */
+int fg__stacks_import(fg_profile *to, const fg_profile *from, const int *column, int64_t scale);
+/* Intern frame `id` of `from` in `to`. `map` caches, one entry for each frame of `from`, FG__NONE at first.
+ */
 int fg__frame_import(uint32_t *out, fg_profile *to, const fg_profile *from, uint32_t id, uint32_t *map);
 /* A map for fg__frame_import; NULL: no memory. Freed with fg_free. */
 uint32_t *fg__frame_map(fg_ctx *ctx, const fg_profile *from);

@@ -10,7 +10,8 @@ struct fg__embedded {
     size_t n;          /* without the NUL */
 };
 
-extern const struct fg__embedded fg__embedded_scripts[]; /* lua/: "flamegraph/cli.lua", "collectors/api.lua" … */
-extern const struct fg__embedded fg__embedded_viewer[];  /* src/render/viewer/: "viewer.js", "viewer.css" */
+extern const struct fg__embedded
+    fg__embedded_scripts[]; /* lua/: "flamegraph/cli.lua", "collectors/api.lua" … */
+extern const struct fg__embedded fg__embedded_viewer[]; /* src/render/viewer/: "viewer.js", "viewer.css" */
 
 #endif

@@ -1,21 +1,23 @@
 /*
- * formats: bytes to profiles and back. One file per format, one row each in formats.c; may include core and symbols.
+ * formats: bytes to profiles and back. One file per format, one row each in formats.c; may include core and
+ * symbols.
  *
- *   formats.c  the table, recognition by content         input.c   windows on files, pipes and memory; gzip, zstd
- *   output.c   buffered output that appears whole         read.c    fg_read, fg_parse
- *   and a file for each format: folded.c perf_script.c pprof.c cpuprofile.c svg.c speedscope.c summary.c …
+ *   formats.c  the table, recognition by content         input.c   windows on files, pipes and memory; gzip,
+ * zstd output.c   buffered output that appears whole         read.c    fg_read, fg_parse and a file for each
+ * format: folded.c perf_script.c pprof.c cpuprofile.c svg.c speedscope.c summary.c …
  */
 #ifndef FG_FORMAT_H
 #define FG_FORMAT_H
 
 #include "core/core.h"
 
-/* ---- input ------------------------------------------------------------------------------------------------------- */
+/* ---- input
+ * ------------------------------------------------------------------------------------------------------- */
 
 /*
- * A window on the input. Unread bytes are p … end; a reader moves p. When it needs more than there is, it calls
- * fg__in_more: the unread bytes stay (p and end may move), more follow. A mapped file is one window from the start:
- * readers work on it in place.
+ * A window on the input. Unread bytes are p … end; a reader moves p. When it needs more than there is, it
+ * calls fg__in_more: the unread bytes stay (p and end may move), more follow. A mapped file is one window
+ * from the start: readers work on it in place.
  */
 typedef struct fg_in {
     const uint8_t *p, *end;
@@ -31,9 +33,11 @@ typedef struct fg_in {
 
 /* 1: the window has grown. 0: the input has ended. Negative: an error. */
 int fg__in_more(fg_in *in);
-/* See that at least `n` unread bytes are in the window: 1; 0 where the input ends before; negative: an error. */
+/* See that at least `n` unread bytes are in the window: 1; 0 where the input ends before; negative: an error.
+ */
 int fg__in_need(fg_in *in, size_t n);
-/* The next line without its "\n" or "\r\n": 1, at the end 0, or an error. Valid until the next call on `in`. */
+/* The next line without its "\n" or "\r\n": 1, at the end 0, or an error. Valid until the next call on `in`.
+ */
 int fg__in_line(fg_in *in, const char **line, size_t *n);
 /* How far p is into the input, in bytes. */
 static inline uint64_t fg__in_offset(const fg_in *in) {
@@ -43,9 +47,11 @@ static inline uint64_t fg__in_offset(const fg_in *in) {
 int fg__in_fail_line(fg_in *in, int code, const char *format, ...) FG_PRINTF(3, 4);
 int fg__in_fail_byte(fg_in *in, int code, const char *format, ...) FG_PRINTF(3, 4);
 
-/* ---- output ------------------------------------------------------------------------------------------------------- */
+/* ---- output
+ * ------------------------------------------------------------------------------------------------------- */
 
-/* Buffered output. An error sticks and later writes do nothing: writers check once, by returning fg__out_status. */
+/* Buffered output. An error sticks and later writes do nothing: writers check once, by returning
+ * fg__out_status. */
 typedef struct fg_out {
     fg_ctx *ctx;
     char *buffer;
@@ -64,8 +70,10 @@ void fg__out_json(fg_out *out, const char *text);
 void fg__out_xml(fg_out *out, const char *text);
 void fg__out_base64(fg_out *out, const void *bytes, size_t n);
 static inline void fg__out_char(fg_out *out, char c) {
-    if (FG__LIKELY(out->n < out->cap)) out->buffer[out->n++] = c;
-    else fg__out_bytes(out, &c, 1);
+    if (FG__LIKELY(out->n < out->cap))
+        out->buffer[out->n++] = c;
+    else
+        fg__out_bytes(out, &c, 1);
 }
 static inline int fg__out_status(const fg_out *out) {
     return out->status;
@@ -73,12 +81,13 @@ static inline int fg__out_status(const fg_out *out) {
 /* In memory: free out->buffer with fg_free. */
 int fg__out_memory(fg_out *out, fg_ctx *ctx);
 
-/* ---- the table ----------------------------------------------------------------------------------------------------- */
+/* ---- the table
+ * ----------------------------------------------------------------------------------------------------- */
 
 /*
- * A format. `probe` sees the first bytes (all there are, or some 64 KiB) and says how sure it is, 0 (no) to 100; the
- * highest wins, and text formats that take nearly anything answer low. `read` fills an empty profile; `write` may be
- * NULL, as may `probe` and `read` of a format that is only written.
+ * A format. `probe` sees the first bytes (all there are, or some 64 KiB) and says how sure it is, 0 (no) to
+ * 100; the highest wins, and text formats that take nearly anything answer low. `read` fills an empty
+ * profile; `write` may be NULL, as may `probe` and `read` of a format that is only written.
  */
 typedef struct fg_format {
     const char *name, *summary;

@@ -1,0 +1,223 @@
+/* Profiles from profiles: merge, select, invert, filter. Each copies metadata and goes once over the stacks.
+ */
+#include "core/core.h"
+
+/* A growing stack that the loops below fill anew for each stack. */
+typedef struct scratch {
+    uint32_t *frames;
+    size_t cap;
+} scratch;
+
+/* An empty profile with the metadata of `from`, and its types if asked for. */
+static int like(fg_profile **out, const fg_profile *from, bool types) {
+    fg_profile *p;
+    int err = fg_profile_new(&p, from->ctx);
+    if (err) return err;
+    err = fg__meta_copy(p, from);
+    if (!err && types) err = fg__types_copy(p, from);
+    if (err)
+        fg_profile_free(p);
+    else
+        *out = p;
+    return err;
+}
+
+/* Hand over `p`, or free it when there was an error. */
+static int finish(fg_profile **out, fg_profile *p, int err) {
+    if (err)
+        fg_profile_free(p);
+    else
+        *out = p;
+    return err;
+}
+
+static int add(fg_profile *p, const uint32_t *frames, size_t n, const int64_t *values) {
+    return fg__stack_add(p, frames, n, fg__stack_hash(frames, n), values, NULL);
+}
+
+/* ---- merge
+ * -------------------------------------------------------------------------------------------------------- */
+
+static int find_column(const fg_profile *p, fg_value_type type) {
+    for (size_t i = 0; i < p->type_count; i++) {
+        fg_value_type t = fg_profile_type(p, i);
+        if (strcmp(t.name, type.name) == 0 && strcmp(t.unit, type.unit) == 0) return (int)i;
+    }
+    return -1;
+}
+
+static int add_columns(fg_profile *to, const fg_profile *from) {
+    for (size_t i = 0; i < from->type_count; i++) {
+        fg_value_type type = fg_profile_type(from, i);
+        if (find_column(to, type) >= 0) continue;
+        int err = fg_profile_add_type(to, type.name, type.unit);
+        if (err) return err;
+    }
+    return 0;
+}
+
+int fg__stacks_import(fg_profile *to, const fg_profile *from, const int *column, int64_t scale) {
+    uint32_t *map = fg__frame_map(to->ctx, from);
+    if (!map) return FG_ENOMEM;
+    scratch s = {0};
+    int err = 0;
+    for (size_t i = 0; i < from->stack_count && !err; i++) {
+        size_t n;
+        const uint32_t *stack = fg__stack_at(from, i, &n);
+        err = fg__grow(to->ctx, &s.frames, &s.cap, n, sizeof *s.frames);
+        for (size_t k = 0; k < n && !err; k++) err = fg__frame_import(&s.frames[k], to, from, stack[k], map);
+        int64_t values[FG_MAX_TYPES] = {0};
+        bool some = false;
+        for (size_t t = 0; t < from->type_count && !err; t++) {
+            if (column[t] < 0) continue;
+            if (__builtin_mul_overflow(from->values[t][i], scale, &values[column[t]]))
+                err = fg__fail(to->ctx, FG_ELIMIT, "a value times %lld is more than 2^63", (long long)scale);
+            some |= from->values[t][i] != 0;
+        }
+        if (!err && some) err = add(to, s.frames, n, values);
+    }
+    fg_free(to->ctx, s.frames);
+    fg_free(to->ctx, map);
+    return err;
+}
+
+/* Sums of what adds up; what differs between the profiles (a target, a host) is left out rather than guessed.
+ */
+static int merge_meta(fg_profile *to, const fg_profile *from) {
+    static const char *const sums[] = {"samples", "lost", "failed", "truncated", "sampler_cpu", "duration"};
+    int64_t sum[sizeof sums / sizeof *sums];
+    int err = 0;
+    for (size_t i = 0; i < sizeof sums / sizeof *sums; i++)
+        if (!fg__add64(&sum[i], fg_meta_number(to, sums[i]), fg_meta_number(from, sums[i])))
+            sum[i] = INT64_MAX;
+    err = fg__meta_agree(to, to, from);
+    for (size_t i = 0; i < sizeof sums / sizeof *sums && !err; i++)
+        err = fg_meta_set_number(to, sums[i], sum[i]);
+    if (!err && fg_meta_number(from, "interrupted")) err = fg_meta_set_number(to, "interrupted", 1);
+    const char *note;
+    for (size_t i = 0; !err && (note = fg_profile_note_at(from, i)); i++)
+        err = fg_profile_note(to, "%s", note);
+    return err;
+}
+
+int fg_profile_merge(fg_profile **out, fg_profile *const *profiles, size_t n) {
+    if (n == 0) return FG_EINVAL;
+    fg_profile *p;
+    int err = like(&p, profiles[0], true);
+    if (err) return err;
+    for (size_t i = 1; i < n && !err; i++) {
+        err = add_columns(p, profiles[i]);
+        if (!err) err = merge_meta(p, profiles[i]);
+    }
+    for (size_t i = 0; i < n && !err; i++) {
+        int column[FG_MAX_TYPES];
+        for (size_t t = 0; t < profiles[i]->type_count; t++)
+            column[t] = find_column(p, fg_profile_type(profiles[i], t));
+        err = fg__stacks_import(p, profiles[i], column, 1);
+    }
+    return finish(out, p, err);
+}
+
+int fg_profile_select(fg_profile **out, fg_profile *from, size_t type) {
+    if (type >= from->type_count)
+        return fg__fail(from->ctx, FG_EINVAL, "the profile has no value type %zu", type);
+    fg_profile *p;
+    int err = like(&p, from, false);
+    if (err) return err;
+    fg_value_type t = fg_profile_type(from, type);
+    err = fg_profile_add_type(p, t.name, t.unit);
+    int column[FG_MAX_TYPES];
+    for (size_t i = 0; i < from->type_count; i++) column[i] = i == type ? 0 : -1;
+    if (!err) err = fg__stacks_import(p, from, column, 1);
+    return finish(out, p, err);
+}
+
+/* ---- invert
+ * ------------------------------------------------------------------------------------------------------- */
+
+int fg_profile_invert(fg_profile **out, fg_profile *from) {
+    fg_profile *p;
+    int err = like(&p, from, true);
+    if (err) return err;
+    uint32_t *map = fg__frame_map(p->ctx, from);
+    scratch s = {0};
+    if (!map) err = FG_ENOMEM;
+    for (size_t i = 0; i < from->stack_count && !err; i++) {
+        size_t n;
+        int64_t values[FG_MAX_TYPES];
+        const uint32_t *stack = fg__stack_at(from, i, &n);
+        err = fg__grow(p->ctx, &s.frames, &s.cap, n, sizeof *s.frames);
+        for (size_t k = 0; k < n && !err; k++)
+            err = fg__frame_import(&s.frames[n - 1 - k], p, from, stack[k], map);
+        for (size_t t = 0; t < from->type_count; t++) values[t] = from->values[t][i];
+        if (!err) err = add(p, s.frames, n, values);
+    }
+    fg_free(from->ctx, s.frames);
+    fg_free(from->ctx, map);
+    return finish(out, p, err);
+}
+
+/* ---- filter
+ * ------------------------------------------------------------------------------------------------------- */
+
+/* What the filter says of each frame, and what it becomes in the new profile. */
+typedef struct verdicts {
+    uint8_t *flags;
+    uint32_t *frame;
+    bool focusing;
+} verdicts;
+
+static int judge(verdicts *v, fg_profile *to, const fg_profile *from, const fg_filter *filter) {
+    v->focusing = filter->focusing;
+    for (uint32_t id = 0; id < from->frame_count; id++) {
+        fg_frame frame = fg_profile_frame_at(from, id);
+        int flags = filter->classify ? filter->classify(filter->user, &frame) : 0;
+        if (flags < 0) return flags;
+        v->flags[id] = (uint8_t)flags;
+        v->focusing |= (flags & FG_FRAME_FOCUS) != 0;
+        if (flags & (FG_FRAME_HIDE | FG_FRAME_IGNORE)) continue;
+        int err = filter->rename ? filter->rename(filter->user, &frame) : 0;
+        if (!err) err = fg_profile_frame(&v->frame[id], to, &frame);
+        if (err) return err;
+    }
+    return 0;
+}
+
+static int filter_stacks(fg_profile *to, const fg_profile *from, const verdicts *v) {
+    scratch s = {0};
+    int err = 0;
+    for (size_t i = 0; i < from->stack_count && !err; i++) {
+        size_t n, kept = 0;
+        const uint32_t *stack = fg__stack_at(from, i, &n);
+        err = fg__grow(to->ctx, &s.frames, &s.cap, n, sizeof *s.frames);
+        int flags = 0;
+        for (size_t k = 0; k < n && !err; k++) {
+            flags |= v->flags[stack[k]];
+            if (!(v->flags[stack[k]] & (FG_FRAME_HIDE | FG_FRAME_IGNORE)))
+                s.frames[kept++] = v->frame[stack[k]];
+        }
+        if (err || (flags & FG_FRAME_IGNORE) || (v->focusing && !(flags & FG_FRAME_FOCUS))) continue;
+        int64_t values[FG_MAX_TYPES];
+        for (size_t t = 0; t < from->type_count; t++) values[t] = from->values[t][i];
+        err = add(to, s.frames, kept, values);
+    }
+    fg_free(to->ctx, s.frames);
+    return err;
+}
+
+int fg_profile_filter(fg_profile **out, fg_profile *from, const fg_filter *filter) {
+    if (filter->size != sizeof *filter)
+        return fg__fail(from->ctx, FG_EINVAL, "fg_filter.size is %zu, not %zu", filter->size, sizeof *filter);
+    fg_profile *p;
+    int err = like(&p, from, true);
+    if (err) return err;
+    verdicts v = {fg__calloc(p->ctx, from->frame_count, 1), fg__frame_map(p->ctx, from), false};
+    if (!v.flags || !v.frame) err = FG_ENOMEM;
+    if (!err) err = judge(&v, p, from, filter);
+    if (!err) err = filter_stacks(p, from, &v);
+    if (!err && p->stack_count == 0)
+        err = fg__fail(p->ctx, FG_EEMPTY, "the filter leaves nothing of %zu stacks", from->stack_count);
+    fg_free(p->ctx, v.flags);
+    fg_free(p->ctx, v.frame);
+    return finish(out, p, err);
+}
