@@ -1,0 +1,3 @@
+module flamegraph.test/target
+
+go 1.19
