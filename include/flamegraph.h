@@ -203,6 +203,25 @@ FG_API int fg_profile_note(fg_profile *p, const char *format, ...) FG_PRINTF(2, 
 /** Note `i`, or NULL past the last. Owned by the profile. */
 FG_API const char *fg_profile_note_at(const fg_profile *p, size_t i);
 
+/** The quality record: how far a picture of this profile can be trusted. */
+typedef struct fg_quality {
+    int64_t samples;   /**< taken; 0: not known */
+    int64_t lost;      /**< taken by the kernel or runtime, but never seen */
+    int64_t failed;    /**< attempts that gave nothing */
+    int64_t truncated; /**< stacks that are cut short */
+    double unknown;    /**< share (0 to 1) of the default column whose innermost frame has no name */
+} fg_quality;
+
+/** The profile's quality record. Where the metadata has no sample count, a column samples/count gives it.
+ */
+FG_API fg_quality fg_profile_quality(const fg_profile *p);
+/**
+ * Call `say` with each thing that could make a picture of this profile mislead, as a sentence without a full
+ * stop: its notes first, then what follows from the quality record (few samples, losses, cut stacks, missing
+ * names, an early end). The text is valid during the call only.
+ */
+FG_API void fg_profile_warnings(const fg_profile *p, void (*say)(void *user, const char *text), void *user);
+
 /* ---- the tree and other derived views
  * ----------------------------------------------------------------------------- */
 

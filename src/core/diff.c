@@ -78,12 +78,8 @@ static int describe(fg_profile *p, const side *before, const side *after, fg_nor
         factor = ((double)x * (double)before->scale) / ((double)y * (double)after->scale);
     if (!err) err = fg_meta_set_text(p, "normalize", share ? "share" : "absolute");
     if (!err) err = fg_meta_set_real(p, "factor", factor);
-    const side *sides[] = {before, after};
-    for (size_t s = 0; s < 2; s++) {
-        const char *note;
-        for (size_t i = 0; !err && (note = fg_profile_note_at(sides[s]->p, i)); i++)
-            err = fg_profile_note(p, "%s: %s", sides[s]->name, note);
-    }
+    if (!err) err = note_warnings(p, before);
+    if (!err) err = note_warnings(p, after);
     return err;
 }
 
