@@ -65,8 +65,25 @@ static bool comparable(const fg_profile *a, const fg_profile *b) {
     return fg_meta_number(a, "period") == fg_meta_number(b, "period");
 }
 
-/* Metadata of a diff: what both sides agree on, the way of comparing, and the notes of each side by its name.
- */
+/* Each side's warnings become notes of the diff, with the side's name in front. */
+struct warned {
+    fg_profile *p;
+    const char *side;
+    int err;
+};
+
+static void note_warning(void *user, const char *text) {
+    struct warned *w = user;
+    if (!w->err) w->err = fg_profile_note(w->p, "%s: %s", w->side, text);
+}
+
+static int note_warnings(fg_profile *p, const side *s) {
+    struct warned w = {p, s->name, 0};
+    fg_profile_warnings(s->p, note_warning, &w);
+    return w.err;
+}
+
+/* Metadata of a diff: what both sides agree on, and the way of comparing. */
 static int describe(fg_profile *p, const side *before, const side *after, fg_normalize normalize) {
     int err = fg__meta_agree(p, before->p, after->p);
     int64_t x = before->p->totals[before->type], y = after->p->totals[after->type];
