@@ -20,7 +20,8 @@ import (
 	"time"
 )
 
-const round = 20 * time.Millisecond
+// Not a multiple of a sampler's period, so that samples fall everywhere in a round.
+const round = 23 * time.Millisecond
 
 // A function of the demo and the share of /work that it is to take.
 type task struct {

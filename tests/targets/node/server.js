@@ -13,7 +13,8 @@ const { Session } = require('node:inspector');
 const { createHash, timingSafeEqual } = require('node:crypto');
 
 const SHARES = { fibonacci: 0.4, matrix_multiply: 0.3, sorting: 0.2, hashing: 0.1 };
-const ROUND_MS = 20;
+// Not a multiple of a sampler's period, so that samples fall everywhere in a round.
+const ROUND_MS = 23;
 const MAX_BODY = 4096;
 const MAX_DURATION_MS = 600000;
 

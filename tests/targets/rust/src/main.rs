@@ -39,7 +39,11 @@ fn read_request(stream: &TcpStream) -> Result<Request> {
     let first = lines.next().transpose()?.unwrap_or_default();
     let target = first.split(' ').nth(1).unwrap_or("");
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let mut request = Request { path: path.to_string(), query: query.to_string(), key: None };
+    let mut request = Request {
+        path: path.to_string(),
+        query: query.to_string(),
+        key: None,
+    };
     for line in lines {
         let line = line?;
         if line.is_empty() {
@@ -62,7 +66,9 @@ fn profile(seconds: u64) -> std::result::Result<Vec<u8>, pprof::Error> {
         .build()?;
     thread::sleep(Duration::from_secs(seconds));
     let profile = guard.report().build()?.pprof()?;
-    Ok(profile.write_to_bytes().expect("a profile in memory can be encoded"))
+    Ok(profile
+        .write_to_bytes()
+        .expect("a profile in memory can be encoded"))
 }
 
 fn answer_profile(request: &Request) -> Answer {
@@ -73,13 +79,19 @@ fn answer_profile(request: &Request) -> Answer {
         }
         Some(_) => (),
     }
-    let seconds = request.query.split('&').find_map(|pair| pair.strip_prefix("seconds="));
+    let seconds = request
+        .query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("seconds="));
     match seconds.unwrap_or("10").parse() {
         Ok(seconds) if (1..=MAX_SECONDS).contains(&seconds) => match profile(seconds) {
             Ok(bytes) => (200, bytes),
             Err(error) => text(500, &format!("{}\n", error)),
         },
-        _ => text(400, &format!("seconds is a whole number from 1 to {}\n", MAX_SECONDS)),
+        _ => text(
+            400,
+            &format!("seconds is a whole number from 1 to {}\n", MAX_SECONDS),
+        ),
     }
 }
 
@@ -100,7 +112,12 @@ fn answer(request: &Request, workload: &Mutex<Workload>) -> Answer {
 fn serve(mut stream: TcpStream, workload: &Mutex<Workload>) -> Result<()> {
     let request = read_request(&stream)?;
     let (status, body) = answer(&request, workload);
-    write!(stream, "HTTP/1.1 {} .\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", status, body.len())?;
+    write!(
+        stream,
+        "HTTP/1.1 {} .\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        status,
+        body.len()
+    )?;
     stream.write_all(&body)
 }
 

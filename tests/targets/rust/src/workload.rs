@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 const SIDE: usize = 48;
 const ITEMS: usize = 2000;
 const TEXT: usize = 65536;
-const ROUND: Duration = Duration::from_millis(20);
+/// Not a multiple of a sampler's period, so that samples fall everywhere in a round.
+const ROUND: Duration = Duration::from_millis(23);
 
 #[inline(never)]
 fn fibonacci(n: u32) -> u32 {
@@ -19,7 +20,9 @@ fn fibonacci(n: u32) -> u32 {
 
 #[inline(never)]
 fn matrix_multiply(seed: u32) -> u32 {
-    let left: Vec<f64> = (0..SIDE * SIDE).map(|i| (i as u32 % 7 + seed) as f64).collect();
+    let left: Vec<f64> = (0..SIDE * SIDE)
+        .map(|i| (i as u32 % 7 + seed) as f64)
+        .collect();
     let right: Vec<f64> = (0..SIDE * SIDE).map(|i| (i % 11) as f64).collect();
     let mut product = vec![0.0; SIDE * SIDE];
     for row in 0..SIDE {
@@ -80,7 +83,9 @@ fn sorting(seed: u32) -> u32 {
 
 #[inline(never)]
 fn hash_block(hash: u32, block: &[u8]) -> u32 {
-    block.iter().fold(hash, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(16777619))
+    block.iter().fold(hash, |hash, byte| {
+        (hash ^ u32::from(*byte)).wrapping_mul(16777619)
+    })
 }
 
 #[inline(never)]
@@ -105,7 +110,12 @@ pub struct Workload {
 
 impl Workload {
     pub fn new() -> Self {
-        let task = |name, share, call| Task { name, share, call, spent: Duration::ZERO };
+        let task = |name, share, call| Task {
+            name,
+            share,
+            call,
+            spent: Duration::ZERO,
+        };
         Workload {
             tasks: [
                 task("fibonacci", 0.4, |_| fibonacci(20)),
@@ -137,7 +147,9 @@ impl Workload {
     pub fn work(&mut self) -> u32 {
         let goal = self.total() + ROUND;
         for index in 0..self.tasks.len() {
-            let due = goal.mul_f64(self.tasks[index].share).saturating_sub(self.tasks[index].spent);
+            let due = goal
+                .mul_f64(self.tasks[index].share)
+                .saturating_sub(self.tasks[index].spent);
             let took = self.spend(index, due);
             self.tasks[index].spent += took;
         }
