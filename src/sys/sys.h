@@ -1,0 +1,168 @@
+/*
+ * sys: the outside world on one event loop: time, HTTP, child processes, lines from the terminal, Ctrl-C.
+ * It uses core, libuv and libcurl, and knows nothing of Lua. Whoever waits for something holds an op:
+ *
+ *   fg__x_start                fg__loop_step           fg__loop_take                 fg__op_release
+ *   ───────────▶  under way  ───────────────▶ finished ─────────────▶ its owner's ──────────────────▶ gone
+ *                     │                                                                                 ▲
+ *                     └──────────── fg__op_release: cancelled, nothing is reported ─────────────────────┘
+ *
+ *   loop.c    the loop, the life of an op       signal.c  Ctrl-C and the termination signals
+ *   timer.c   a time to wait                    spawn.c   a child process and its pipes
+ *   multi.c   libcurl's sockets on the loop     line.c    a line from a terminal or a pipe
+ *   http.c    one request and its redirects     url.c     what a URL says: origin, loopback, what is shown
+ *
+ * op.h is for those who implement ops. Nothing calls back: the owner steps the loop and takes what has
+ * finished, so that a Lua coroutine is never resumed from inside the loop. An op that was released cleans up
+ * behind the scenes; a loop can be freed at any time, before or after its ops.
+ */
+#ifndef FG_SYS_H
+#define FG_SYS_H
+
+#include "core/core.h"
+
+/* ---- the loop ------------------------------------------------------------------------------------------ */
+
+typedef struct fg__loop fg__loop;
+typedef struct fg__op fg__op;
+
+int fg__loop_new(fg__loop **out, fg_ctx *ctx);
+/*
+ * Cancel what is under way, end the children (this waits for them: FG__GRACE seconds, then they are killed)
+ * and free the loop. Ops that their owners have not released yet stay valid, finished, until they do. NULL is
+ * accepted.
+ */
+void fg__loop_free(fg__loop *loop);
+/* Let things happen: wait up to `seconds` for the first (negative: as long as it takes, 0: not at all). */
+void fg__loop_step(fg__loop *loop, double seconds);
+/* The next op that has finished; each is handed out once. NULL: none. Its owner is who started it. */
+fg__op *fg__loop_take(fg__loop *loop);
+/* How many ops have been started and neither finished nor been released. */
+size_t fg__loop_under_way(const fg__loop *loop);
+/* Seconds on the monotonic clock. */
+double fg__loop_now(void);
+
+/* ---- ops ----------------------------------------------------------------------------------------------- */
+
+/* The owner needs it no more. Under way: it is cancelled. NULL is accepted. */
+void fg__op_release(fg__op *op);
+bool fg__op_finished(const fg__op *op);
+/* 0, or why a finished op failed, and the message. */
+int fg__op_code(const fg__op *op);
+const char *fg__op_message(const fg__op *op);
+/* How far it has come: bytes of what moves bytes, seconds of what waits. *expected < 0: not known. */
+void fg__op_progress(const fg__op *op, double *done, double *expected);
+
+/* ---- signals ------------------------------------------------------------------------------------------- */
+
+/*
+ * Catch SIGINT, SIGTERM and SIGHUP (those that are not ignored) for this loop; `on` false gives them back.
+ * The first one is counted and wakes the loop. The second is too, but where the loop is not waiting, it ends
+ * the process as if it had not been caught; so does the third in any case. One loop of a process can have the
+ * signals: FG_EUNSUPPORTED.
+ */
+int fg__loop_signals(fg__loop *loop, bool on);
+/* How many came. */
+int fg__loop_interrupts(const fg__loop *loop);
+
+/* ---- time ---------------------------------------------------------------------------------------------- */
+
+int fg__timer_start(fg__op **out, fg__loop *loop, double seconds);
+
+/* ---- HTTP ---------------------------------------------------------------------------------------------- */
+
+typedef struct fg__http_header {
+    const char *name, *value;
+} fg__http_header;
+
+/* A request. Everything is copied. */
+typedef struct fg__http_options {
+    const char *url;    /* http or https */
+    const char *method; /* NULL: GET, or POST where there is a body */
+    const fg__http_header *headers;
+    size_t header_count;
+    const char *body; /* NULL: none */
+    size_t body_size;
+    double timeout;         /* seconds for everything, redirects included; 0: 60 */
+    double connect_timeout; /* seconds for the connection; 0: 10 */
+    uint64_t max_body;      /* cap on the decoded body; 0: 1 GiB */
+    unsigned max_redirects; /* 0: a redirect is an answer like any other */
+    const char *ca_file;    /* PEM certificates to trust instead of the system's; NULL: the system's */
+    const char *socket;     /* path of a Unix socket to connect to; NULL: the host of the URL */
+} fg__http_options;
+
+/*
+ * Start a request. On a redirect to another origin (scheme, host, port) only the headers of a short list of
+ * harmless ones go along, and a body never does: such a redirect is an error. A bad URL or header is
+ * FG_EINVAL.
+ */
+int fg__http_start(fg__op **out, fg__loop *loop, const fg__http_options *options);
+
+typedef struct fg__http_response {
+    int status;
+    const char *url;     /* the last one asked */
+    double elapsed;      /* seconds */
+    const char *headers; /* pairs "name\0value\0", names in lower case, in the order of the answer */
+    size_t headers_size;
+    const char *body;
+    size_t body_size;
+    bool withheld; /* a redirect led elsewhere and headers of the request stayed behind */
+} fg__http_response;
+
+/* What a finished request got; owned by the op. Only where fg__op_code is 0. */
+fg__http_response fg__http_response_of(const fg__op *op);
+/* Whether a failed request found nobody listening: nothing can have been sent. */
+bool fg__http_refused(const fg__op *op);
+
+/* A URL as it may be shown: without user, password, query and fragment, not overly long. Returns `shown`. */
+enum { FG__URL_SHOWN = 256 };
+const char *fg__url_shown(char shown[FG__URL_SHOWN], const char *url);
+
+/* ---- child processes ----------------------------------------------------------------------------------- */
+
+/* Seconds between the request to end and the kill. */
+#define FG__GRACE 2.0
+
+typedef enum fg__stream { FG__CAPTURE, FG__INHERIT, FG__NULL } fg__stream;
+
+/* A child. Everything is copied. */
+typedef struct fg__spawn_options {
+    const char *const *argv; /* ended by NULL; argv[0] is looked up in $PATH */
+    const char *const *env;  /* pairs name, value ("": empty, NULL: taken out); NULL: ours as it is */
+    size_t env_count;        /* pairs */
+    const char *cwd;         /* NULL: ours */
+    fg__stream in, out, err; /* FG__CAPTURE for `in`: it reads `input` */
+    const char *input;
+    size_t input_size;
+    double timeout;      /* seconds, then it is ended; 0: none */
+    uint64_t max_output; /* cap on each captured stream; 0: 1 GiB */
+    bool group;          /* its own session: signals go to all of its descendants, Ctrl-C does not reach it */
+} fg__spawn_options;
+
+/* Start a child. The op finishes when it has ended and its pipes are empty; a release ends the child. */
+int fg__spawn_start(fg__op **out, fg__loop *loop, const fg__spawn_options *options);
+
+typedef struct fg__spawn_result {
+    int pid;
+    int status; /* exit status; -1: still running or ended by a signal */
+    int signal; /* 0: none */
+    const char *out, *err;
+    size_t out_size, err_size;
+} fg__spawn_result;
+
+/* What is known of a child; its output so far while it runs. Owned by the op, valid until the next step. */
+fg__spawn_result fg__spawn_result_of(const fg__op *op);
+/* Send a signal; nothing happens to a child that has ended. */
+int fg__spawn_kill(fg__op *op, int signal);
+
+/* ---- lines --------------------------------------------------------------------------------------------- */
+
+/*
+ * Read one line from a descriptor and not a byte more. The descriptor's flags stay as they are: a terminal is
+ * shared with the shell. The end before any byte is FG_EEMPTY.
+ */
+int fg__line_start(fg__op **out, fg__loop *loop, int fd);
+/* The line without its end; owned by the op. */
+const char *fg__line_of(const fg__op *op, size_t *n);
+
+#endif
