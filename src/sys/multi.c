@@ -1,0 +1,177 @@
+/*
+ * libcurl's sockets and its timer on the loop. libcurl says which sockets it wants watched (on_socket) and
+ * when it wants to be woken (on_timeout); the loop tells it what happened (on_poll, on_timer).
+ *
+ *   fg__multi ─┬─ timer                closed by fg__multi_free, which also closes what libcurl keeps open;
+ *              └─ poller per socket    the last handle to close frees the memory
+ */
+#include "sys/multi.h"
+
+struct fg__multi {
+    CURLM *curl;
+    fg_ctx *ctx;
+    uv_loop_t *uv;
+    uv_timer_t timer;
+    unsigned handles;
+};
+
+typedef struct poller {
+    uv_poll_t handle;
+    fg__multi *multi;
+    curl_socket_t socket;
+} poller;
+
+static void closed(fg__multi *multi) {
+    if (--multi->handles == 0) fg_free(multi->ctx, multi);
+}
+
+static void on_timer_closed(uv_handle_t *handle) {
+    closed(handle->data);
+}
+
+static void on_poller_closed(uv_handle_t *handle) {
+    poller *p = handle->data;
+    fg__multi *multi = p->multi;
+    fg_free(multi->ctx, p);
+    closed(multi);
+}
+
+/* ---- what happened ------------------------------------------------------------------------------------- */
+
+static void report_done(fg__multi *multi) {
+    CURLMsg *message;
+    int left;
+    while ((message = curl_multi_info_read(multi->curl, &left))) {
+        if (message->msg != CURLMSG_DONE) continue;
+        fg__transfer *transfer = NULL;
+        CURLcode code = message->data.result; /* the message goes with the handle */
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);
+        curl_multi_remove_handle(multi->curl, transfer->easy);
+        transfer->running = false;
+        transfer->done(transfer->op, code);
+    }
+}
+
+static void act(fg__multi *multi, curl_socket_t socket, int what) {
+    int running;
+    curl_multi_socket_action(multi->curl, socket, what, &running);
+    report_done(multi);
+}
+
+static void on_poll(uv_poll_t *handle, int status, int events) {
+    const poller *p = handle->data;
+    int what = status < 0 ? CURL_CSELECT_ERR : 0;
+    if (events & UV_READABLE) what |= CURL_CSELECT_IN;
+    if (events & UV_WRITABLE) what |= CURL_CSELECT_OUT;
+    act(p->multi, p->socket, what);
+}
+
+static void on_timer(uv_timer_t *timer) {
+    act(timer->data, CURL_SOCKET_TIMEOUT, 0);
+}
+
+/* ---- what libcurl wants -------------------------------------------------------------------------------- */
+
+static int on_timeout(CURLM *curl, long milliseconds, void *user) {
+    (void)curl;
+    fg__multi *multi = user;
+    if (uv_is_closing((uv_handle_t *)&multi->timer)) return 0;
+    if (milliseconds < 0) {
+        uv_timer_stop(&multi->timer);
+    } else {
+        uv_timer_start(&multi->timer, on_timer, (uint64_t)milliseconds, 0);
+    }
+    return 0;
+}
+
+static poller *watch(fg__multi *multi, curl_socket_t socket) {
+    poller *p = fg__calloc(multi->ctx, 1, sizeof *p);
+    if (!p) return NULL;
+    if (uv_poll_init_socket(multi->uv, &p->handle, socket)) {
+        fg_free(multi->ctx, p);
+        return NULL;
+    }
+    p->handle.data = p;
+    p->multi = multi;
+    p->socket = socket;
+    multi->handles++;
+    curl_multi_assign(multi->curl, socket, p);
+    return p;
+}
+
+static int on_socket(CURL *easy, curl_socket_t socket, int what, void *user, void *assigned) {
+    (void)easy;
+    poller *p = assigned;
+    if (what == CURL_POLL_REMOVE) {
+        if (p) uv_close((uv_handle_t *)&p->handle, on_poller_closed);
+        return 0;
+    }
+    if (!p) p = watch(user, socket);
+    if (!p) return -1;
+    int events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
+    return uv_poll_start(&p->handle, events, on_poll) ? -1 : 0;
+}
+
+/* ---- making and ending --------------------------------------------------------------------------------- */
+
+static CURLcode global_status;
+
+static void init_once(void) {
+    global_status = curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+static fg__multi *multi_new(fg__op *op) {
+    static uv_once_t once = UV_ONCE_INIT;
+    uv_once(&once, init_once);
+    fg__multi *multi = global_status ? NULL : fg__calloc(op->ctx, 1, sizeof *multi);
+    if (!multi) return NULL;
+    multi->ctx = op->ctx;
+    multi->uv = fg__op_uv(op);
+    multi->curl = curl_multi_init();
+    if (!multi->curl) {
+        fg_free(op->ctx, multi);
+        return NULL;
+    }
+    uv_timer_init(multi->uv, &multi->timer);
+    multi->timer.data = multi;
+    multi->handles = 1;
+    curl_multi_setopt(multi->curl, CURLMOPT_SOCKETFUNCTION, on_socket);
+    curl_multi_setopt(multi->curl, CURLMOPT_SOCKETDATA, multi);
+    curl_multi_setopt(multi->curl, CURLMOPT_TIMERFUNCTION, on_timeout);
+    curl_multi_setopt(multi->curl, CURLMOPT_TIMERDATA, multi);
+    return multi;
+}
+
+void fg__multi_free(fg__multi *multi) {
+    if (!multi) return;
+    uv_close((uv_handle_t *)&multi->timer, on_timer_closed);
+    curl_multi_cleanup(multi->curl); /* closes pollers by on_socket */
+}
+
+int fg__transfer_init(fg__transfer *transfer, fg__op *op, void (*done)(fg__op *op, CURLcode code)) {
+    fg__multi **multi = fg__loop_multi(op->loop);
+    if (!*multi) *multi = multi_new(op);
+    CURL *easy = *multi ? curl_easy_init() : NULL;
+    if (!easy) return fg__fail(op->ctx, FG_ENOMEM, "libcurl cannot be started");
+    *transfer = (fg__transfer){.easy = easy, .op = op, .done = done};
+    return 0;
+}
+
+int fg__transfer_start(fg__transfer *transfer) {
+    fg__multi *multi = *fg__loop_multi(transfer->op->loop);
+    curl_easy_setopt(transfer->easy, CURLOPT_PRIVATE, transfer);
+    CURLMcode code = curl_multi_add_handle(multi->curl, transfer->easy);
+    if (code) return fg__fail(transfer->op->ctx, FG_ENOMEM, "libcurl: %s", curl_multi_strerror(code));
+    transfer->running = true;
+    return 0;
+}
+
+void fg__transfer_free(fg__transfer *transfer) {
+    if (!transfer->easy) return;
+    if (transfer->running) {
+        curl_multi_remove_handle((*fg__loop_multi(transfer->op->loop))->curl, transfer->easy);
+        transfer->running = false;
+    }
+    curl_easy_cleanup(transfer->easy);
+    transfer->easy = NULL;
+}
