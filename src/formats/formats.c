@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 
-const fg_format *const fg__formats[] = {NULL};
+const fg_format *const fg__formats[] = {&fg__folded, NULL};
 
 const fg_format *fg__format_named(const fg_format *const *table, const char *name) {
     for (; *table; table++)
