@@ -348,7 +348,7 @@ typedef struct fg_write_options {
     bool inverted;    /**< icicle: root at the top */
     bool reverse;     /**< turn stacks around first: leaves become roots */
     bool hash;        /**< colours by a hash of the name alone */
-    size_t limit;     /**< rows in summaries; 0: 20 */
+    size_t limit;     /**< rows in summaries; 0: 20 in Markdown, all in JSON */
 } fg_write_options;
 
 /** Write a profile to a file; "-" is standard output (name a format). The file appears whole or not at all.

@@ -3,7 +3,15 @@
 #include <math.h>
 #include <stdio.h>
 
-const fg_format *const fg__formats[] = {&fg__folded, NULL};
+/* clang-format off: a row a line */
+const fg_format *const fg__formats[] = {
+    &fg__folded,
+    &fg__speedscope,
+    &fg__json,
+    &fg__markdown,
+    NULL,
+};
+/* clang-format on */
 
 const fg_format *fg__format_named(const fg_format *const *table, const char *name) {
     for (; *table; table++)
