@@ -1,5 +1,4 @@
-/* The JSON summary: metadata, quality and every function with self and total; its shape is in
- * docs/formats.md. */
+/* The JSON summary: metadata, quality, every function with self and total. docs/formats.md has its shape. */
 #include "formats/summary.h"
 #include <math.h>
 
