@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 
-/* clang-format off: a row a line */
+/* clang-format off */
 const fg_format *const fg__formats[] = {
     &fg__folded,
     &fg__speedscope,
