@@ -52,8 +52,9 @@ static const char *url_on(int port, const char *rest) {
     static char urls[4][512];
     static int next;
     char *url = urls[next++ % 4];
-    snprintf(url, sizeof urls[0], "http%s://%s:%d%s", port == at.tls ? "s" : "",
-             port == at.tls ? "localhost" : "127.0.0.1", port, rest);
+    int n = snprintf(url, sizeof urls[0], "http%s://%s:%d%s", port == at.tls ? "s" : "",
+                     port == at.tls ? "localhost" : "127.0.0.1", port, rest);
+    assert_in_range(n, 1, sizeof urls[0] - 1);
     return url;
 }
 
