@@ -60,7 +60,8 @@ static const char *url_on(int port, const char *rest) {
 
 static const char *redirect(int status, const char *to) {
     static char rest[512];
-    snprintf(rest, sizeof rest, "/redirect/%d?to=%s", status, to);
+    int n = snprintf(rest, sizeof rest, "/redirect/%d?to=%s", status, to);
+    assert_in_range(n, 1, sizeof rest - 1);
     return url_on(at.a, rest);
 }
 
