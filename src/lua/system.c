@@ -1,0 +1,99 @@
+/* flamegraph.system: what Lua's own library lacks: folders, terminals, clocks, who and where we are. */
+#include <dirent.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+#include "lua/lua.h"
+
+static int dir_gc(lua_State *L) {
+    DIR **dir = lua_touserdata(L, 1);
+    if (*dir) closedir(*dir);
+    *dir = NULL;
+    return 0;
+}
+
+static int fail(lua_State *L, const char *what) {
+    int error = errno;
+    lua_pushnil(L);
+    lua_pushfstring(L, "%s: %s", what, strerror(error));
+    return 2;
+}
+
+/* folder(path) → the names in it, unsorted, or nil, message */
+static int folder(lua_State *L) {
+    const char *path = luaL_checkstring(L, 1);
+    DIR **dir = lua_newuserdatauv(L, sizeof *dir, 0);
+    *dir = NULL;
+    if (luaL_newmetatable(L, "flamegraph.dir")) {
+        lua_pushcfunction(L, dir_gc);
+        lua_setfield(L, -2, "__gc");
+    }
+    lua_setmetatable(L, -2);
+    *dir = opendir(path);
+    if (!*dir) return fail(L, path);
+    lua_newtable(L);
+    lua_Integer i = 0;
+    for (struct dirent *entry; (entry = readdir(*dir));) {
+        lua_pushstring(L, entry->d_name);
+        lua_rawseti(L, -2, ++i);
+    }
+    closedir(*dir);
+    *dir = NULL;
+    return 1;
+}
+
+/* columns(fd) → the width of the terminal at fd, or nil where it is none */
+static int columns(lua_State *L) {
+    int fd = (int)luaL_checkinteger(L, 1);
+    if (!isatty(fd)) return 0;
+    struct winsize size = {0};
+    ioctl(fd, TIOCGWINSZ, &size);
+    lua_pushinteger(L, size.ws_col ? size.ws_col : 80);
+    return 1;
+}
+
+static lua_Integer nanoseconds(clockid_t clock) {
+    struct timespec t = {0};
+    clock_gettime(clock, &t);
+    return (lua_Integer)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* time() → nanoseconds since 1970 */
+static int wall_time(lua_State *L) {
+    lua_pushinteger(L, nanoseconds(CLOCK_REALTIME));
+    return 1;
+}
+
+/* clock() → seconds on a clock that only goes forward */
+static int monotonic(lua_State *L) {
+    lua_pushnumber(L, (lua_Number)nanoseconds(CLOCK_MONOTONIC) / 1e9);
+    return 1;
+}
+
+/* host() → this machine's name */
+static int host(lua_State *L) {
+    char name[256] = "";
+    if (gethostname(name, sizeof name - 1)) return fail(L, "gethostname");
+    lua_pushstring(L, name);
+    return 1;
+}
+
+/* executable() → the path of the running program, or nil */
+static int executable(lua_State *L) {
+    char path[4096];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path);
+    if (n <= 0 || (size_t)n == sizeof path) return 0;
+    lua_pushlstring(L, path, (size_t)n);
+    return 1;
+}
+
+int fg__lua_open_system(lua_State *L) {
+    static const luaL_Reg functions[] = {
+        {"folder", folder}, {"columns", columns},       {"time", wall_time}, {"clock", monotonic},
+        {"host", host},     {"executable", executable}, {NULL, NULL},
+    };
+    luaL_newlib(L, functions);
+    return 1;
+}
