@@ -2,13 +2,15 @@
 #
 #   struct fg__embedded { const char *name; const char *bytes; size_t n; };   (core/embedded.h)
 #
-# name is the path below the folder before the first wildcard; a NULL name ends the table. Bytes are NUL-terminated.
+# name is the path below the folder before the first wildcard of the first pattern, wherever the file is; a NULL name
+# ends the table. Bytes are NUL-terminated.
 function(fg_embed target name)
+  list(GET ARGN 0 first)
+  string(REGEX REPLACE "/\\*.*" "" base ${first})
   set(files)
   foreach(pattern ${ARGN})
     file(GLOB found CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR} ${pattern})
     list(APPEND files ${found})
-    string(REGEX REPLACE "/\\*.*" "" base ${pattern})
   endforeach()
   list(SORT files)
   set(source ${CMAKE_BINARY_DIR}/embedded_${name}.c)

@@ -40,7 +40,6 @@ int fg__lua_open_pattern(lua_State *L);
 int fg__lua_open_system(lua_State *L);
 int fg__lua_open_embedded(lua_State *L);
 int fg__lua_open_op(lua_State *L);
-int luaopen_cjson(lua_State *L);
 /* Push the embedded file as a function; raises where there is none. */
 void fg__lua_load_embedded(lua_State *L, const char *name);
 

@@ -5,6 +5,7 @@
  * line says of that path) and `written` (a function that is told path and profile).
  */
 #include <string.h>
+#include "formats/format.h"
 #include "lua/lua.h"
 
 static const char *const type_name = "flamegraph.profile";
@@ -316,6 +317,46 @@ static int notes(lua_State *L) {
     return 1;
 }
 
+static int quality(lua_State *L) {
+    fg_quality q = fg_profile_quality(fg__lua_profile(L, 1));
+    const struct {
+        const char *key;
+        int64_t count;
+    } rows[] = {{"samples", q.samples}, {"lost", q.lost}, {"failed", q.failed}, {"truncated", q.truncated}};
+    lua_createtable(L, 0, 5);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        lua_pushinteger(L, rows[i].count);
+        lua_setfield(L, -2, rows[i].key);
+    }
+    lua_pushnumber(L, q.unknown);
+    lua_setfield(L, -2, "unknown");
+    return 1;
+}
+
+/* Runs under lua_pcall: list, text (light userdata). */
+static int append_text(lua_State *L) {
+    lua_pushstring(L, lua_touserdata(L, 2));
+    lua_rawseti(L, 1, luaL_len(L, 1) + 1);
+    return 0;
+}
+
+/* The list is at index 2. What cannot be added for want of memory is missed by nobody. */
+static void say_warning(void *user, const char *text) {
+    lua_State *L = user;
+    lua_pushcfunction(L, append_text);
+    lua_pushvalue(L, 2);
+    lua_pushlightuserdata(L, (void *)text);
+    if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
+}
+
+static int warnings(lua_State *L) {
+    fg_profile *p = fg__lua_profile(L, 1);
+    lua_settop(L, 1);
+    lua_newtable(L);
+    fg_profile_warnings(p, say_warning, L);
+    return 1;
+}
+
 /* ---- writing ----------------------------------------------------------------------------------------------------- */
 
 static const fg__lua_option write_rows[] = {
@@ -389,7 +430,7 @@ static int format_profile(lua_State *L) {
     if (!options.format) return luaL_error(L, "format: name the format: { format = \"folded\" }");
     void *bytes;
     size_t n;
-    int err = fg_format(&bytes, &n, p, &options);
+    int err = fg_write_memory(&bytes, &n, p, &options);
     if (err) return fg__lua_fail(L, err);
     lua_pushcfunction(L, push_bytes);
     lua_pushlightuserdata(L, bytes);
@@ -432,6 +473,14 @@ static int is_diff(lua_State *L) {
     return 1;
 }
 
+/* value_text(value, unit) → what a person reads: "12.3 s" */
+static int value_text(lua_State *L) {
+    char text[64];
+    fg__value_text(text, sizeof text, luaL_checknumber(L, 1), luaL_checkstring(L, 2));
+    lua_pushstring(L, text);
+    return 1;
+}
+
 /* is_profile(value) → whether it is a profile, closed or not */
 static int is_profile(lua_State *L) {
     lua_pushboolean(L, luaL_testudata(L, 1, type_name) != NULL);
@@ -439,17 +488,35 @@ static int is_profile(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"add", fg__lua_add},       {"close", close_profile},   {"filter", fg__lua_filter}, {"format", format_profile},
-    {"invert", invert},         {"is_diff", is_diff},       {"merge", merge},           {"meta", meta},
-    {"nodes", fg__lua_nodes},   {"note", note},             {"notes", notes},           {"select", select_type},
-    {"stacks", fg__lua_stacks}, {"top", top},               {"total", total},           {"types", types},
-    {"write", write_profile},   {"__close", close_profile}, {"__gc", close_profile},    {"__tostring", to_string},
+    {"add", fg__lua_add},
+    {"close", close_profile},
+    {"filter", fg__lua_filter},
+    {"format", format_profile},
+    {"invert", invert},
+    {"is_diff", is_diff},
+    {"merge", merge},
+    {"meta", meta},
+    {"nodes", fg__lua_nodes},
+    {"note", note},
+    {"notes", notes},
+    {"quality", quality},
+    {"select", select_type},
+    {"stacks", fg__lua_stacks},
+    {"top", top},
+    {"total", total},
+    {"types", types},
+    {"warnings", warnings},
+    {"write", write_profile},
+    {"__close", close_profile},
+    {"__gc", close_profile},
+    {"__tostring", to_string},
     {NULL, NULL},
 };
 
 static const luaL_Reg functions[] = {
     {"new", new_profile}, {"read", read_profile}, {"parse", parse_profile}, {"merge", merge},
     {"diff", diff},       {"outputs", outputs},   {"formats", formats},     {"is_profile", is_profile},
+    {"value_text", value_text},
     {NULL, NULL},
 };
 

@@ -1,0 +1,72 @@
+-- fg.collector and fg.recipe: declarations, checked when they are made. They have no effects: `list`, `help` and the
+-- documentation are made from them.
+
+local args = require "flamegraph.args"
+local check = require "flamegraph.check"
+local shared = require "flamegraph.shared"
+
+local declare = {}
+
+-- kind → the function that a declaration of this kind has
+local actions = { collector = "collect", recipe = "run" }
+
+local declarations = setmetatable({}, { __mode = "k" }) -- declaration → its kind
+
+-- Arguments that the command adds: what is to be written, and of which frames.
+local function add_common(kind, declared)
+  local function add(group)
+    declared[#declared + 1], declared[group.group] = group, group
+  end
+  if kind == "collector" then
+    if not declared.output then
+      for _, arg in ipairs(args.declare("collector", { shared.output() })) do
+        declared[#declared + 1], declared.output = arg, arg
+      end
+    end
+    if not declared.filter then add(shared.filter()) end
+  end
+  if declared.output and declared.output.type == "output" and not declared.picture then add(shared.picture()) end
+end
+
+local function declaration(kind, fields)
+  local what = "fg." .. kind
+  local declared = check.options(what, fields, {
+    name = "!string", summary = "!string", description = "string", examples = "table", args = "table",
+    [actions[kind]] = "!function",
+  })
+  local owner = ("%s '%s'"):format(kind, declared.name)
+  if not declared.name:find("^%l[%l%d_]*$") then
+    check.fail("%s: a name has small letters, digits and _", owner)
+  end
+  for i, example in ipairs(declared.examples or {}) do
+    if type(example) ~= "string" then check.fail("%s: example %d is not a text", owner, i) end
+  end
+  declared.args = args.declare(owner, declared.args or {})
+  add_common(kind, declared.args)
+  declared.kind = kind
+  declarations[declared] = kind
+  return declared
+end
+
+--- Declare a collector: how a target is profiled. The file `collectors/NAME.lua` returns it.
+-- @tparam table fields `name`, `summary`, `description`, `examples` (a list of command lines), `args` (a list of
+--   arguments) and `collect`: function(args) → profile, or nil, message
+-- @treturn table the declaration
+function declare.collector(fields)
+  return declaration("collector", fields)
+end
+
+--- Declare a recipe: what is done with profiles. The file `recipes/NAME.lua` returns it.
+-- @tparam table fields as for fg.collector, with `run`: function(args) → true, or nil, message; or a status
+--   ("regression", "inconclusive") and a message
+-- @treturn table the declaration
+function declare.recipe(fields)
+  return declaration("recipe", fields)
+end
+
+--- The kind of a declaration, or nil for any other value.
+function declare.kind(value)
+  return declarations[value]
+end
+
+return declare

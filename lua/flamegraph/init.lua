@@ -1,0 +1,51 @@
+-- require "flamegraph": all that a collector, a recipe or a script of one's own can use.
+
+local check = require "flamegraph.check"
+local declare = require "flamegraph.declare"
+local log = require "flamegraph.log"
+local profile = require "flamegraph.profile"
+local shared = require "flamegraph.shared"
+
+local fg = {
+  arg = shared,
+  collector = declare.collector,
+  diff = profile.diff,
+  formats = profile.formats,
+  parse = profile.parse,
+  read = profile.read,
+  recipe = declare.recipe,
+  version = profile.version,
+}
+
+--- Make an empty profile, to be filled with p:add.
+-- @tparam table|nil fields `unit` (default "count") and `type` (default "samples") of the only value type, or
+--   `types`: a list of { name, unit }
+-- @treturn Profile
+-- @usage local p = fg.profile { type = "cpu", unit = "nanoseconds" }
+function fg.profile(fields)
+  fields = check.options("fg.profile", fields or {}, { unit = "string", type = "string", types = "table" })
+  if fields.types and (fields.unit or fields.type) then
+    check.fail("fg.profile: give either `types` or `type` and `unit`")
+  end
+  return profile.new(fields.types or { { fields.type or "samples", fields.unit or "count" } })
+end
+
+--- The sum of profiles.
+-- @tparam {Profile,...} profiles
+-- @treturn Profile|nil nil, message, code where they cannot be summed
+function fg.merge(profiles)
+  if type(profiles) ~= "table" or #profiles == 0 then check.fail("fg.merge takes a list of profiles") end
+  for i, p in ipairs(profiles) do
+    if not profile.is_profile(p) then check.fail("fg.merge: item %d is a %s, not a profile", i, type(p)) end
+  end
+  return profile.merge(table.unpack(profiles))
+end
+
+--- Say something to the person at the terminal.
+-- @tparam string format as for string.format
+-- @param ... what the format asks for
+function fg.log(format, ...)
+  log.info(select("#", ...) > 0 and format:format(...) or tostring(format))
+end
+
+return fg

@@ -1,0 +1,78 @@
+-- What is written: checked before anything runs, and told at the end.
+
+local log = require "flamegraph.log"
+local profile = require "flamegraph.profile"
+local system = require "flamegraph.system"
+
+local output = {}
+
+local function writer_for(path)
+  local best, length
+  for _, row in ipairs(profile.formats()) do
+    for suffix in row.suffixes:gmatch("%S+") do
+      if row.writes and path:sub(-#suffix) == suffix and #suffix > (length or 0) then best, length = row, #suffix end
+    end
+  end
+  return best
+end
+
+local function usual_suffixes()
+  local list = {}
+  for _, row in ipairs(profile.formats()) do
+    if row.writes then list[#list + 1] = row.suffixes:match("%S+") end
+  end
+  return table.concat(list, " ")
+end
+
+--- Whether a profile could be written to a path: a message, or nil where nothing is in the way.
+function output.problem(path, format)
+  if path == "-" then
+    if format then return nil end
+    return "--output - is standard output: choose what is written there with --format, such as --format folded"
+  end
+  if not format and not writer_for(path) then
+    return ("--output %s: its suffix names no format (%s); or choose one with --format"):format(path,
+      usual_suffixes())
+  end
+  local folder = path:match("^(.*)/[^/]*$")
+  if folder and not system.folder(folder == "" and "/" or folder) then
+    return ("--output %s: there is no folder %s"):format(path, folder)
+  end
+end
+
+local function amount(p)
+  local types = p:types()
+  if p:is_diff() then
+    return ("before %s, after %s"):format(profile.value_text(p:total("before"), types[1].unit),
+      profile.value_text(p:total("after"), types[2].unit))
+  end
+  local samples = p:quality().samples
+  if samples > 0 then return profile.value_text(samples, "samples") end
+  local default = p:meta("default_type") or types[1].name
+  for _, type in ipairs(types) do
+    if type.name == default then return profile.value_text(p:total(default), type.unit) end
+  end
+end
+
+-- "flamegraph.svg: 12,345 samples, 30.0 s, 1 warning"
+local function summary(path, p)
+  local parts = { amount(p) }
+  local duration, warnings = p:meta("duration"), p:warnings()
+  if duration then parts[#parts + 1] = profile.value_text(duration, "nanoseconds") end
+  if #warnings > 0 then parts[#parts + 1] = #warnings .. (#warnings == 1 and " warning" or " warnings") end
+  local lines = { (path == "-" and "standard output" or path) .. ": " .. table.concat(parts, ", ") }
+  for _, warning in ipairs(warnings) do lines[#lines + 1] = "  " .. warning end
+  return table.concat(lines, "\n")
+end
+
+--- Let each write be told, and let the picture's flags go to what they are meant for.
+-- @tparam string|nil path where the flags apply
+-- @tparam table|nil picture options of p:write
+function output.prepare(path, picture)
+  profile.outputs {
+    options = path and { [path] = picture } or {},
+    written = function(written, p) log.info(summary(written, p)) end,
+  }
+end
+
+return output

@@ -1,0 +1,63 @@
+-- Command lines: flags made from declared arguments, read by argparse. Types are checked later, by args.resolve.
+
+local args = require "flamegraph.args"
+local argparse = require "flamegraph.argparse"
+local types = require "flamegraph.types"
+
+local parser = {}
+
+--- Flags that every command has.
+parser.common = args.declare("flame-graph", {
+  { "lua_path", metavar = "DIR", list = true, help = "look for collectors and recipes here first" },
+  { "quiet", type = "boolean", help = "say nothing but errors" },
+  { "debug", type = "boolean", help = "add a Lua traceback to errors" },
+  { "help", type = "boolean", help = "this text" },
+})
+
+local function add_flags(to, declared)
+  for arg in args.each(declared) do
+    if types[arg.type].metavar then
+      local option = to:option(args.flag(arg)):target(arg.name):args(1)
+      option:description(arg.help or "")
+      if arg.list then
+        option:count("*"):action("append")
+      else
+        option:overwrite(false)
+      end
+      if arg.choices then option:argname(table.concat(arg.choices, "|")) end
+    else
+      to:flag(args.flag(arg)):target(arg.name):description(arg.help or "")
+    end
+  end
+end
+
+--- An argparse parser of a command's flags.
+function parser.new(name, declared)
+  local made = argparse(name):add_help(false)
+  add_flags(made, declared)
+  add_flags(made, parser.common)
+  return made
+end
+
+-- argparse hands out an empty list for a flag that may be repeated and was not given.
+local function without_empty_lists(result)
+  for name, value in pairs(result) do
+    if type(value) == "table" and #value == 0 then result[name] = nil end
+  end
+  return result
+end
+
+--- Read a command line.
+-- @treturn table|nil what was given, by argument name; nil and a message where it is wrong
+-- @treturn table the common flags that were given
+function parser.parse(name, declared, words)
+  local ok, result = parser.new(name, declared):pparse(words)
+  if not ok then return nil, result end
+  local common = {}
+  for _, arg in ipairs(parser.common) do
+    common[arg.name], result[arg.name] = result[arg.name], nil
+  end
+  return without_empty_lists(result), without_empty_lists(common)
+end
+
+return parser

@@ -1,0 +1,150 @@
+-- The types of arguments: one row each. A row checks a value, be it the text of a flag or a Lua value:
+--
+--   metavar   what help calls the value; nil: a flag without a value
+--   check     (value, arg) → the value to use, or nil and what is wrong ("takes …"): it follows the argument's name
+
+local check = require "flamegraph.check"
+local pattern = require "flamegraph.pattern"
+local profile = require "flamegraph.profile"
+local system = require "flamegraph.system"
+
+local types = {}
+
+local function shown(value)
+  return type(value) == "string" and ("'%s'"):format(value) or tostring(value)
+end
+
+local function whole(value)
+  return math.tointeger(value) or value
+end
+
+local function text(value)
+  if type(value) ~= "string" then return nil, "takes a text, not " .. shown(value) end
+  return value
+end
+
+types.string = { metavar = "TEXT", check = text }
+
+types.boolean = {
+  check = function(value)
+    local words = { ["1"] = true, ["true"] = true, yes = true, ["0"] = false, ["false"] = false, no = false }
+    if type(value) == "boolean" then return value end
+    if words[value] ~= nil then return words[value] end
+    return nil, "is true or false, not " .. shown(value)
+  end,
+}
+
+types.number = {
+  metavar = "N",
+  check = function(value)
+    local number = tonumber(value)
+    if not number or number ~= number then return nil, "takes a number, not " .. shown(value) end
+    return number
+  end,
+}
+
+types.integer = {
+  metavar = "N",
+  check = function(value)
+    local number = math.tointeger(tonumber(value))
+    if not number or number < 0 then return nil, "takes a whole number from 0, not " .. shown(value) end
+    return number
+  end,
+}
+
+types.duration = {
+  metavar = "TIME",
+  check = function(value)
+    local seconds = check.seconds(value)
+    if not seconds or seconds <= 0 then
+      return nil, "takes a time such as 30 (seconds), 500ms or 2m, not " .. shown(value)
+    end
+    return whole(seconds)
+  end,
+}
+
+types.size = {
+  metavar = "SIZE",
+  check = function(value)
+    local bytes = check.bytes(value)
+    if not bytes then return nil, "takes a size such as 500M or 2G, not " .. shown(value) end
+    return bytes
+  end,
+}
+
+types.url = {
+  metavar = "URL",
+  check = function(value)
+    if type(value) ~= "string" then return nil, "takes a URL, not " .. shown(value) end
+    if value:find("^https?://[^/?#]") and not value:find("[%s%c]") then return (value:gsub("/+$", "")) end
+    if value:find("^[%w.-]+:%d+") then
+      return nil, ("has no scheme: is 'http://%s' meant?"):format(value)
+    end
+    return nil, "takes a URL such as http://localhost:8080, not " .. shown(value)
+  end,
+}
+
+types.path = {
+  metavar = "FILE",
+  check = function(value)
+    if type(value) ~= "string" or value == "" then return nil, "takes a path, not " .. shown(value) end
+    return value
+  end,
+}
+
+--- What is written; what the command line says of pictures goes there (flamegraph.output).
+types.output = { metavar = "FILE", check = types.path.check }
+
+types.pid = {
+  metavar = "PID",
+  check = function(value)
+    local pid = math.tointeger(tonumber(value))
+    if not pid or pid <= 0 then return nil, "takes a process id, not " .. shown(value) end
+    if not system.folder("/proc/" .. pid) then return nil, ("there is no process %d"):format(pid) end
+    return pid
+  end,
+}
+
+types.enum = {
+  metavar = "WORD",
+  check = function(value, arg)
+    for _, choice in ipairs(arg.choices) do
+      if value == choice then return value end
+    end
+    return nil, ("is one of %s, not %s"):format(table.concat(arg.choices, ", "), shown(value))
+  end,
+}
+
+types.pattern = {
+  metavar = "REGEX",
+  check = function(value)
+    if type(value) ~= "string" then return nil, "takes a regular expression, not " .. shown(value) end
+    local ok, why = pattern.check(value)
+    if not ok then return nil, why end
+    return value
+  end,
+}
+
+types.rename = {
+  metavar = "REGEX=TEXT",
+  check = function(value)
+    if type(value) ~= "string" then return nil, "takes PATTERN=REPLACEMENT, not " .. shown(value) end
+    local ok, why = pattern.check_rename(value)
+    if not ok then return nil, why end
+    return value
+  end,
+}
+
+types.format = {
+  metavar = "FORMAT",
+  check = function(value)
+    local names = {}
+    for _, row in ipairs(profile.formats()) do
+      if row.writes and row.name == value then return value end
+      if row.writes then names[#names + 1] = row.name end
+    end
+    return nil, ("is one of %s, not %s"):format(table.concat(names, ", "), shown(value))
+  end,
+}
+
+return types
