@@ -1,9 +1,10 @@
 /*
- * p:filter{ focus =, ignore =, hide =, rename = }. Each of the first three is a pattern, a list of patterns or a
- * function(frame) → boolean; rename is "PATTERN=REPLACEMENT", a list of these, or a function(name, frame) → name.
+ * p:filter{ focus =, ignore =, hide =, rename = }. Each of the first three is a pattern, a list of patterns
+ * or a function(frame) → boolean; rename is "PATTERN=REPLACEMENT", a list of these, or a function(name,
+ * frame) → name.
  *
- * Patterns become userdata in one table at PATTERNS, so that they live as long as the call. Functions of the script
- * are called under lua_pcall; what they raise is kept and raised again when the library has returned.
+ * Patterns become userdata in one table at PATTERNS, so that they live as long as the call. Functions of the
+ * script are called under lua_pcall; what they raise is kept and raised again when the library has returned.
  */
 #include <string.h>
 #include "core/core.h"
@@ -149,8 +150,10 @@ static int rename_frame(void *user, fg_frame *frame) {
     }
     int answer = ask(f, KINDS - 1, frame);
     if (answer <= 0) return answer;
-    if (lua_type(f->L, -1) == LUA_TSTRING) frame->name = lua_tostring(f->L, -1);
-    else if (!lua_isnil(f->L, -1)) return bad_name(f);
+    if (lua_type(f->L, -1) == LUA_TSTRING)
+        frame->name = lua_tostring(f->L, -1);
+    else if (!lua_isnil(f->L, -1))
+        return bad_name(f);
     lua_replace(f->L, RESULT); /* keeps the string alive until the next call */
     return 0;
 }

@@ -32,9 +32,11 @@ static void set_integer(lua_State *L, const char *key, lua_Integer value) {
     lua_setfield(L, -2, key);
 }
 
-/* ---- iteration ------------------------------------------------------------------------------------------------- */
+/* ---- iteration
+ * ------------------------------------------------------------------------------------------------- */
 
-/* Upvalues of an iterator. CACHE: frame id + 1 → its table, so that a frame that is met often is made once. */
+/* Upvalues of an iterator. CACHE: frame id + 1 → its table, so that a frame that is met often is made once.
+ */
 enum { PROFILE = 1, NEXT, TYPE, CACHE };
 
 static void push_iterator(lua_State *L, lua_CFunction step) {
@@ -111,7 +113,9 @@ int fg__lua_nodes(lua_State *L) {
     return 1;
 }
 
-/* ---- add --------------------------------------------------------------------------------------------------------- */
+/* ---- add
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 static fg_kind check_kind(lua_State *L, const char *name) {
     for (int kind = 0; kind < FG_KIND_COUNT; kind++)
@@ -162,7 +166,8 @@ static int64_t check_value(lua_State *L, int index) {
 static void check_values(lua_State *L, int index, fg_profile *p, int64_t *values) {
     size_t types = fg_profile_type_count(p);
     if (!lua_istable(L, index)) {
-        if (types != 1) luaL_error(L, "add: this profile has %d value types: give a list of values", (int)types);
+        if (types != 1)
+            luaL_error(L, "add: this profile has %d value types: give a list of values", (int)types);
         values[0] = check_value(L, index);
         return;
     }

@@ -1,18 +1,18 @@
 /*
- * lua: the only folder that sees lua.h. One binding file per Lua-visible type; everything else of the Lua half is
- * lua/flamegraph. May use all other folders; only the command (src/cli) uses it.
+ * lua: the only folder that sees lua.h. One binding file per Lua-visible type; everything else of the Lua
+ * half is lua/flamegraph. May use all other folders; only the command (src/cli) uses it.
  *
  *   state.c     what a Lua state gets: the context, package.preload, how failures are handed to scripts
  *   module.c    luaopen_flamegraph: require "flamegraph"
  *   options.c   option tables: { title = "…", width = 800 } into a C struct, checked
- *   profile.c   flamegraph.profile: the Profile userdata       frames.c   its frames, stacks and nodes as Lua values
- *   filter.c    p:filter{…}
- *   pattern.c   flamegraph.pattern                             system.c   flamegraph.system: folders, terminals, host
- *   scripts.c   flamegraph.embedded: the Lua files that are built in
- *   op.c        flamegraph.op: what waits (HTTP, processes, timers) on the loop of src/sys
+ *   profile.c   flamegraph.profile: the Profile userdata       frames.c   its frames, stacks and nodes as Lua
+ * values filter.c    p:filter{…} pattern.c   flamegraph.pattern                             system.c
+ * flamegraph.system: folders, terminals, host scripts.c   flamegraph.embedded: the Lua files that are built
+ * in op.c        flamegraph.op: what waits (HTTP, processes, timers) on the loop of src/sys
  *
- * Rules: a resource becomes a userdata with __gc before anything can raise; no Lua error passes through a C frame
- * of another folder (a callback into Lua runs under lua_pcall and its error is raised again at the end).
+ * Rules: a resource becomes a userdata with __gc before anything can raise; no Lua error passes through a C
+ * frame of another folder (a callback into Lua runs under lua_pcall and its error is raised again at the
+ * end).
  */
 #ifndef FG_LUA_H
 #define FG_LUA_H
@@ -22,15 +22,17 @@
 #include "flamegraph.h"
 #include "flamegraph_lua.h"
 
-/* ---- state -------------------------------------------------------------------------------------------------------- */
+/* ---- state
+ * -------------------------------------------------------------------------------------------------------- */
 
 /* Put the C parts of the module and the embedded Lua into package.preload and package.searchers. */
 void fg__lua_install(lua_State *L);
 /* The state's only context; it lives until the state is closed. */
 fg_ctx *fg__lua_ctx(lua_State *L);
 /*
- * A failure for the script: pushes nil, the context's message and the code's name ("FORMAT"), and returns 3. Only
- * FG_ENOMEM raises. What a script's author got wrong (types of arguments, unknown options) raises before that.
+ * A failure for the script: pushes nil, the context's message and the code's name ("FORMAT"), and returns 3.
+ * Only FG_ENOMEM raises. What a script's author got wrong (types of arguments, unknown options) raises before
+ * that.
  */
 int fg__lua_fail(lua_State *L, int code);
 
@@ -43,7 +45,8 @@ int fg__lua_open_op(lua_State *L);
 /* Push the embedded file as a function; raises where there is none. */
 void fg__lua_load_embedded(lua_State *L, const char *name);
 
-/* ---- option tables -------------------------------------------------------------------------------------------------- */
+/* ---- option tables
+ * -------------------------------------------------------------------------------------------------- */
 
 /* One key of an option table and where its value goes. A list of rows ends with a NULL key. */
 typedef struct fg__lua_option {
@@ -59,16 +62,18 @@ typedef struct fg__lua_option {
 } fg__lua_option;
 
 /*
- * Check the table at `index` (nil and none: no options) against the rows and fill the struct. A wrong type or an
- * unknown key raises: "write: unknown option 'colour' (known: colors, …)".
+ * Check the table at `index` (nil and none: no options) against the rows and fill the struct. A wrong type or
+ * an unknown key raises: "write: unknown option 'colour' (known: colors, …)".
  */
 void fg__lua_options(lua_State *L, int index, const char *what, const fg__lua_option *rows, void *out);
 
-/* ---- profiles --------------------------------------------------------------------------------------------------------- */
+/* ---- profiles
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 /*
- * The Profile userdata. fg__lua_box pushes an empty one; the owner then fills *box, so that the profile is freed
- * whatever is raised: `fg_profile **box = fg__lua_box(L); int err = fg_read(box, …);`
+ * The Profile userdata. fg__lua_box pushes an empty one; the owner then fills *box, so that the profile is
+ * freed whatever is raised: `fg_profile **box = fg__lua_box(L); int err = fg_read(box, …);`
  */
 fg_profile **fg__lua_box(lua_State *L);
 /* The profile at `index`, or an argument error. */
@@ -86,15 +91,19 @@ int fg__lua_add(lua_State *L);
 /* filter.c */
 int fg__lua_filter(lua_State *L);
 
-/* ---- patterns --------------------------------------------------------------------------------------------------------- */
+/* ---- patterns
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
-/* Compile a pattern and push it as a userdata. NULL: pushed is a message that says what is wrong and where. */
+/* Compile a pattern and push it as a userdata. NULL: pushed is a message that says what is wrong and where.
+ */
 struct fg__pattern *fg__lua_pattern(lua_State *L, const char *text, size_t n);
-/* 1: it matches somewhere in `subject` (valid UTF-8), 0: nowhere, or a negative error with its message in ctx. */
+/* 1: it matches somewhere in `subject` (valid UTF-8), 0: nowhere, or a negative error with its message in
+ * ctx. */
 int fg__pattern_match(struct fg__pattern *pattern, fg_ctx *ctx, const char *subject);
 /*
- * Replace each match ($1, ${name} in the replacement): *out is `subject` itself where nothing matches, else the
- * pattern's own text, valid until its next use.
+ * Replace each match ($1, ${name} in the replacement): *out is `subject` itself where nothing matches, else
+ * the pattern's own text, valid until its next use.
  */
 int fg__pattern_replace(const char **out, struct fg__pattern *pattern, fg_ctx *ctx, const char *subject,
                         const char *replacement);

@@ -1,4 +1,5 @@
-/* Option tables: every key and every type is checked, so that a slip is told to its author and not ignored. */
+/* Option tables: every key and every type is checked, so that a slip is told to its author and not ignored.
+ */
 #include <string.h>
 #include "lua/lua.h"
 
@@ -53,7 +54,8 @@ static void store(lua_State *L, const char *what, const fg__lua_option *row, voi
 void fg__lua_options(lua_State *L, int index, const char *what, const fg__lua_option *rows, void *out) {
     if (lua_isnoneornil(L, index)) return;
     index = lua_absindex(L, index);
-    if (!lua_istable(L, index)) luaL_error(L, "%s: options are a table, not a %s", what, luaL_typename(L, index));
+    if (!lua_istable(L, index))
+        luaL_error(L, "%s: options are a table, not a %s", what, luaL_typename(L, index));
     for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
         if (lua_type(L, -2) != LUA_TSTRING) luaL_error(L, "%s: options have names; this is a list", what);
         const fg__lua_option *row = find(rows, lua_tostring(L, -2));

@@ -1,4 +1,5 @@
-/* flamegraph.pattern: regular expressions over frame names, by PCRE2. Names are valid UTF-8, so it is not checked. */
+/* flamegraph.pattern: regular expressions over frame names, by PCRE2. Names are valid UTF-8, so it is not
+ * checked. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 #include <stdlib.h>
@@ -86,11 +87,11 @@ int fg__pattern_replace(const char **out, struct fg__pattern *pattern, fg_ctx *c
             pattern->cap = need;
         }
         PCRE2_SIZE n = pattern->cap;
-        int count = pcre2_substitute(pattern->code, (PCRE2_SPTR)subject, PCRE2_ZERO_TERMINATED, 0,
-                                     PCRE2_SUBSTITUTE_GLOBAL | PCRE2_SUBSTITUTE_OVERFLOW_LENGTH |
-                                         PCRE2_NO_UTF_CHECK,
-                                     pattern->match, pattern->limits, (PCRE2_SPTR)replacement,
-                                     PCRE2_ZERO_TERMINATED, (PCRE2_UCHAR *)pattern->text, &n);
+        int count =
+            pcre2_substitute(pattern->code, (PCRE2_SPTR)subject, PCRE2_ZERO_TERMINATED, 0,
+                             PCRE2_SUBSTITUTE_GLOBAL | PCRE2_SUBSTITUTE_OVERFLOW_LENGTH | PCRE2_NO_UTF_CHECK,
+                             pattern->match, pattern->limits, (PCRE2_SPTR)replacement, PCRE2_ZERO_TERMINATED,
+                             (PCRE2_UCHAR *)pattern->text, &n);
         if (count == PCRE2_ERROR_NOMEMORY && n > pattern->cap && n <= FG__STRING_MAX) {
             need = n;
             continue;
@@ -144,7 +145,8 @@ static int check_rename(lua_State *L) {
 }
 
 int fg__lua_open_pattern(lua_State *L) {
-    static const luaL_Reg functions[] = {{"check", check_pattern}, {"check_rename", check_rename}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"check", check_pattern}, {"check_rename", check_rename}, {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;
 }

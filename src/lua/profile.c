@@ -1,8 +1,8 @@
 /*
  * flamegraph.profile: the Profile userdata. A userdata holds one fg_profile * or, once closed, NULL.
  *
- * What is written where: the registry's table at &outputs_key has `options` (path → option table: what the command
- * line says of that path) and `written` (a function that is told path and profile).
+ * What is written where: the registry's table at &outputs_key has `options` (path → option table: what the
+ * command line says of that path) and `written` (a function that is told path and profile).
  */
 #include <string.h>
 #include "formats/format.h"
@@ -11,7 +11,8 @@
 static const char *const type_name = "flamegraph.profile";
 static const char outputs_key;
 
-/* ---- the userdata ------------------------------------------------------------------------------------------------ */
+/* ---- the userdata
+ * ------------------------------------------------------------------------------------------------ */
 
 fg_profile **fg__lua_box(lua_State *L) {
     fg_profile **box = lua_newuserdatauv(L, sizeof *box, 0);
@@ -61,7 +62,8 @@ size_t fg__lua_type(lua_State *L, int index, fg_profile *p) {
     return (size_t)type;
 }
 
-/* ---- making ------------------------------------------------------------------------------------------------------ */
+/* ---- making
+ * ------------------------------------------------------------------------------------------------------ */
 
 /* new{ {name, unit}, … } → an empty profile with these value types */
 static int new_profile(lua_State *L) {
@@ -75,7 +77,8 @@ static int new_profile(lua_State *L) {
         luaL_argcheck(L, lua_istable(L, -1), 1, "a value type is a table { name, unit }");
         lua_geti(L, -1, 1);
         lua_geti(L, -2, 2);
-        if (!lua_isstring(L, -2) || !lua_isstring(L, -1)) luaL_argerror(L, 1, "a value type is { name, unit }");
+        if (!lua_isstring(L, -2) || !lua_isstring(L, -1))
+            luaL_argerror(L, 1, "a value type is { name, unit }");
         err = fg_profile_add_type(*box, lua_tostring(L, -2), lua_tostring(L, -1));
         lua_pop(L, 3);
     }
@@ -116,7 +119,8 @@ static int parse_profile(lua_State *L) {
     return fg__lua_return(L, fg_parse(box, fg__lua_ctx(L), bytes, n, &options));
 }
 
-/* ---- algebra ----------------------------------------------------------------------------------------------------- */
+/* ---- algebra
+ * ----------------------------------------------------------------------------------------------------- */
 
 /* merge(p, q, …) → their sum */
 static int merge(lua_State *L) {
@@ -144,7 +148,8 @@ struct diff_options {
     const char *type, *normalize;
 };
 
-/* diff(before, after, { type =, normalize = "auto" | "absolute" | "share" }) → profile, or nil, message, code */
+/* diff(before, after, { type =, normalize = "auto" | "absolute" | "share" }) → profile, or nil, message, code
+ */
 static int diff(lua_State *L) {
     static const fg__lua_option rows[] = {
         {"type", FG__LUA_TEXT, offsetof(struct diff_options, type)},
@@ -164,7 +169,8 @@ static int diff(lua_State *L) {
     return fg__lua_return(L, fg_diff(box, before, after, options.type, values[i]));
 }
 
-/* ---- asking ------------------------------------------------------------------------------------------------------ */
+/* ---- asking
+ * ------------------------------------------------------------------------------------------------------ */
 
 static int total(lua_State *L) {
     fg_profile *p = fg__lua_profile(L, 1);
@@ -234,7 +240,8 @@ static int top(lua_State *L) {
     return status == LUA_OK ? 1 : lua_error(L);
 }
 
-/* ---- metadata ---------------------------------------------------------------------------------------------------- */
+/* ---- metadata
+ * ---------------------------------------------------------------------------------------------------- */
 
 static int find_key(const char *key) {
     const char *known;
@@ -249,10 +256,14 @@ static void push_meta(lua_State *L, fg_profile *p, const char *key, int type) {
     const char *text = fg_meta_text(p, key);
     int64_t number = fg_meta_number(p, key);
     double real = fg_meta_real(p, key);
-    if (type == FG_META_TEXT && *text) lua_pushstring(L, text);
-    else if (type == FG_META_NUMBER && number) lua_pushinteger(L, number);
-    else if (type == FG_META_REAL && real != 0) lua_pushnumber(L, real);
-    else lua_pushnil(L);
+    if (type == FG_META_TEXT && *text)
+        lua_pushstring(L, text);
+    else if (type == FG_META_NUMBER && number)
+        lua_pushinteger(L, number);
+    else if (type == FG_META_REAL && real != 0)
+        lua_pushnumber(L, real);
+    else
+        lua_pushnil(L);
 }
 
 /* The value is on top of the stack. */
@@ -263,10 +274,14 @@ static void set_meta(lua_State *L, fg_profile *p, const char *key) {
         luaL_error(L, "meta: '%s' is a %s, not a %s", key, type == FG_META_TEXT ? "text" : "number",
                    luaL_typename(L, -1));
     lua_Integer number = lua_tointegerx(L, -1, &whole);
-    if (type == FG_META_TEXT) err = fg_meta_set_text(p, key, lua_tostring(L, -1));
-    else if (type == FG_META_REAL) err = fg_meta_set_real(p, key, lua_tonumber(L, -1));
-    else if (!whole) err = luaL_error(L, "meta: '%s' is a whole number", key);
-    else err = fg_meta_set_number(p, key, number);
+    if (type == FG_META_TEXT)
+        err = fg_meta_set_text(p, key, lua_tostring(L, -1));
+    else if (type == FG_META_REAL)
+        err = fg_meta_set_real(p, key, lua_tonumber(L, -1));
+    else if (!whole)
+        err = luaL_error(L, "meta: '%s' is a whole number", key);
+    else
+        err = fg_meta_set_number(p, key, number);
     if (err) luaL_error(L, "meta: %s", fg_error(fg__lua_ctx(L)));
 }
 
@@ -357,7 +372,8 @@ static int warnings(lua_State *L) {
     return 1;
 }
 
-/* ---- writing ----------------------------------------------------------------------------------------------------- */
+/* ---- writing
+ * ----------------------------------------------------------------------------------------------------- */
 
 static const fg__lua_option write_rows[] = {
     {"format", FG__LUA_TEXT, offsetof(fg_write_options, format)},
@@ -387,8 +403,10 @@ static int outputs(lua_State *L) {
 
 /* Push a field of the outputs table, or nil. */
 static void push_output_field(lua_State *L, const char *key) {
-    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &outputs_key) == LUA_TTABLE) lua_getfield(L, -1, key);
-    else lua_pushnil(L);
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &outputs_key) == LUA_TTABLE)
+        lua_getfield(L, -1, key);
+    else
+        lua_pushnil(L);
     lua_remove(L, -2);
 }
 
@@ -440,7 +458,8 @@ static int format_profile(lua_State *L) {
     return status == LUA_OK ? 1 : lua_error(L);
 }
 
-/* ---- the module -------------------------------------------------------------------------------------------------- */
+/* ---- the module
+ * -------------------------------------------------------------------------------------------------- */
 
 static void set_flag(lua_State *L, const char *key, bool value) {
     lua_pushboolean(L, value);
@@ -514,8 +533,14 @@ static const luaL_Reg methods[] = {
 };
 
 static const luaL_Reg functions[] = {
-    {"new", new_profile}, {"read", read_profile}, {"parse", parse_profile}, {"merge", merge},
-    {"diff", diff},       {"outputs", outputs},   {"formats", formats},     {"is_profile", is_profile},
+    {"new", new_profile},
+    {"read", read_profile},
+    {"parse", parse_profile},
+    {"merge", merge},
+    {"diff", diff},
+    {"outputs", outputs},
+    {"formats", formats},
+    {"is_profile", is_profile},
     {"value_text", value_text},
     {NULL, NULL},
 };

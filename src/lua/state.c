@@ -11,8 +11,8 @@ static int ctx_gc(lua_State *L) {
 }
 
 /*
- * Finalizers run in the reverse order of creation when a state is closed. The context comes before any profile, so
- * it goes after all of them.
+ * Finalizers run in the reverse order of creation when a state is closed. The context comes before any
+ * profile, so it goes after all of them.
  */
 static void make_ctx(lua_State *L) {
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, &ctx_key) == LUA_TNIL) {

@@ -1,0 +1,75 @@
+/* fg_write, fg_write_memory, fg_format_at: the formats, and the renderers, which are above them. */
+#include "formats/format.h"
+
+/* Pictures. One that the formats read has the name of its reader. */
+static const fg_format *const renderers[] = {NULL};
+
+static const fg_write_options defaults = {.size = sizeof defaults};
+
+static const fg_format *find(const fg_format *const *table, const char *path, const char *name) {
+    return name ? fg__format_named(table, name) : path ? fg__format_for(table, path) : NULL;
+}
+
+static int choose(const fg_format **out, fg_ctx *ctx, const char *path, const char *name) {
+    const fg_format *format = find(renderers, path, name);
+    if (!format) format = find(fg__formats, path, name);
+    if (!format && name) return fg__fail(ctx, FG_EINVAL, "there is no format named \"%s\"", name);
+    if (!format)
+        return fg__fail(ctx, FG_EINVAL, "%s: no format has this suffix; name one", path ? path : "memory");
+    if (!format->write)
+        return fg__fail(ctx, FG_EINVAL, "the format %s is only read, not written", format->name);
+    *out = format;
+    return 0;
+}
+
+static int check(const fg_write_options **options, fg_ctx *ctx) {
+    if (!*options) *options = &defaults;
+    if ((*options)->size == sizeof defaults) return 0;
+    return fg__fail(ctx, FG_EINVAL, "fg_write_options.size is %zu, not %zu", (*options)->size,
+                    sizeof defaults);
+}
+
+int fg_write(fg_profile *p, const char *path, const fg_write_options *options) {
+    const fg_format *format;
+    int err = check(&options, p->ctx);
+    if (!err) err = choose(&format, p->ctx, path, options->format);
+    return err ? err : fg__write_path(p, format, path, options);
+}
+
+int fg_write_memory(void **out, size_t *n, fg_profile *p, const fg_write_options *options) {
+    const fg_format *format;
+    int err = check(&options, p->ctx);
+    if (!err) err = choose(&format, p->ctx, NULL, options->format);
+    if (err) return err;
+    fg_out memory;
+    err = fg__out_memory(&memory, p->ctx);
+    if (!err) err = format->write(&memory, p, options);
+    if (!err) err = fg__out_status(&memory);
+    if (err) {
+        fg_free(p->ctx, memory.buffer);
+        return err;
+    }
+    *out = memory.buffer;
+    *n = memory.n;
+    return 0;
+}
+
+static const fg_format *row_at(const fg_format *const *table, size_t *i) {
+    while (*table && *i > 0) {
+        table++;
+        --*i;
+    }
+    return *table;
+}
+
+bool fg_format_at(fg_format_info *out, size_t i) {
+    const fg_format *row = row_at(fg__formats, &i);
+    if (!row) row = row_at(renderers, &i);
+    if (!row) return false;
+    *out = (fg_format_info){.name = row->name,
+                            .summary = row->summary,
+                            .suffixes = row->suffixes,
+                            .reads = row->read != NULL,
+                            .writes = row->write != NULL};
+    return true;
+}
