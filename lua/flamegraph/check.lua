@@ -1,5 +1,5 @@
--- What a script hands in is checked here, and a mistake is blamed on the script's own line: the innermost function
--- on the stack that does not belong to this library.
+-- What a script hands in is checked here, and a mistake is blamed on the script's own line: the innermost
+-- function on the stack that does not belong to this library.
 
 local check = {}
 

@@ -2,18 +2,28 @@
 
 local check = require "flamegraph.check"
 local declare = require "flamegraph.declare"
+local http = require "flamegraph.http"
 local log = require "flamegraph.log"
+local loop = require "flamegraph.loop"
 local profile = require "flamegraph.profile"
+local prompt = require "flamegraph.prompt"
 local shared = require "flamegraph.shared"
+local spawn = require "flamegraph.spawn"
 
 local fg = {
+  all = loop.all,
   arg = shared,
   collector = declare.collector,
   diff = profile.diff,
   formats = profile.formats,
+  http = http,
+  interrupted = loop.interrupted,
   parse = profile.parse,
+  prompt = prompt,
   read = profile.read,
   recipe = declare.recipe,
+  sleep = loop.sleep,
+  spawn = spawn,
   version = profile.version,
 }
 

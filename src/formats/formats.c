@@ -6,7 +6,6 @@
 /* clang-format off */
 const fg_format *const fg__formats[] = {
     &fg__folded,
-    &fg__pprof,
     &fg__speedscope,
     &fg__json,
     &fg__markdown,

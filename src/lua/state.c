@@ -48,6 +48,7 @@ int fg__lua_fail(lua_State *L, int code) {
 
 static const luaL_Reg parts[] = {
     {"flamegraph.embedded", fg__lua_open_embedded},
+    {"flamegraph.op", fg__lua_open_op},
     {"flamegraph.pattern", fg__lua_open_pattern},
     {"flamegraph.profile", fg__lua_open_profile},
     {"flamegraph.system", fg__lua_open_system},

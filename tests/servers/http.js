@@ -31,7 +31,7 @@ const routes = {
     collect(req, () => res.writeHead(Number(status), { location: query.get("to") }).end("moved")),
   circle: (req, res) => res.writeHead(302, { location: "/circle" }).end(),
   status: (req, res, [status]) => res.writeHead(Number(status)).end(Number(status) === 204 ? undefined : "said " + status),
-  bytes: (req, res, [count]) => res.end(Buffer.alloc(Number(count), "x")),
+  bytes: (req, res, [count]) => res.writeHead(200, { "content-length": count }).end(Buffer.alloc(Number(count), "x")),
   // Without a content-length, in pieces.
   chunked: (req, res, [count]) => {
     for (let i = 0; i < Number(count); i++) res.write("piece " + i + "\n");
