@@ -8,9 +8,19 @@
 static const double lost_much = 0.01, failed_much = 0.05, truncated_much = 0.05, unknown_much = 0.1;
 enum { FEW_SAMPLES = 200 };
 
-/* "", "[unknown]", "0x7f…": nobody can read these. */
-static bool nameless(const char *name) {
+/* "[libc.so.6]" in /lib/libc.so.6: readers call what has no symbol by its module. */
+static bool is_module(const char *name, const char *module) {
+    const char *slash = strrchr(module, '/'), *base = slash ? slash + 1 : module;
+    size_t n = strlen(base);
+    if (*base == '[') return strcmp(name, base) == 0;
+    return n && *name == '[' && strncmp(name + 1, base, n) == 0 && strcmp(name + 1 + n, "]") == 0;
+}
+
+/* "", "[unknown]", "[libc.so.6]", "0x7f…": nobody can read these. */
+static bool nameless(const fg_profile *p, uint32_t frame) {
+    const char *name = fg__frame_name(p, frame).bytes;
     if (!*name || strcmp(name, "[unknown]") == 0) return true;
+    if (*name == '[') return is_module(name, fg__string_at(p, fg__frame_at(p, frame)->module).bytes);
     return strncmp(name, "0x", 2) == 0 && name[2 + strspn(name + 2, "0123456789abcdefABCDEF")] == '\0';
 }
 
@@ -19,7 +29,7 @@ static double unknown_share(const fg_profile *p, size_t type) {
     for (size_t i = 0; i < p->stack_count; i++) {
         size_t n;
         const uint32_t *stack = fg__stack_at(p, i, &n);
-        if (n && nameless(fg__frame_name(p, stack[n - 1]).bytes)) unknown += (double)p->values[type][i];
+        if (n && nameless(p, stack[n - 1])) unknown += (double)p->values[type][i];
     }
     return p->totals[type] ? unknown / (double)p->totals[type] : 0;
 }

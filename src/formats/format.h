@@ -31,6 +31,8 @@ typedef struct fg_in {
     struct fg__source *source;
 } fg_in;
 
+/* The cap on decompressed bytes that is in force. Readers bound by it what they make of a few bytes, too. */
+uint64_t fg__max_input(const fg_read_options *options);
 /* 1: the window has grown. 0: the input has ended. Negative: an error. */
 int fg__in_more(fg_in *in);
 /* See that at least `n` unread bytes are in the window: 1; 0 where the input ends before; negative: an error.

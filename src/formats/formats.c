@@ -6,6 +6,7 @@
 /* clang-format off */
 const fg_format *const fg__formats[] = {
     &fg__folded,
+    &fg__pprof,
     &fg__speedscope,
     &fg__json,
     &fg__markdown,

@@ -17,7 +17,10 @@
 #include <zstd.h>
 
 enum { BLOCK = 256 << 10, BITE = 1 << 30, WRAPPERS = 2 };
-static const uint64_t default_max_input = 1u << 30;
+
+uint64_t fg__max_input(const fg_read_options *options) {
+    return options->max_input ? options->max_input : 1u << 30;
+}
 
 typedef struct fg__source {
     /* Put up to n bytes at `to`; *got 0: the end. NULL: all there is was in the window from the start. */
@@ -162,7 +165,7 @@ int fg__in_more(fg_in *in) {
     if (in->ended) return 0;
     size_t unread = (size_t)(in->end - in->p);
     in->base += (uint64_t)(in->p - in->window);
-    if (o->buffer && unread) memmove(o->buffer, in->p, unread);
+    if (in->p != o->buffer && unread) memmove(o->buffer, in->p, unread);
     int err = fg__grow(in->ctx, &o->buffer, &o->cap, unread + BLOCK, 1);
     if (err) return err;
     in->window = in->p = o->buffer;
@@ -302,7 +305,7 @@ static opened *new_input(fg_ctx *ctx, const char *name, const fg_read_options *o
     o->in.name = options->name ? options->name : name;
     o->in.source->fd = -1;
     o->in.source->close = close_nothing;
-    o->max = options->max_input ? options->max_input : default_max_input;
+    o->max = fg__max_input(options);
     return o;
 }
 
