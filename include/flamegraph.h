@@ -43,8 +43,7 @@ extern "C" {
 
 #define FG_VERSION "0.1.0"
 
-/* ---- errors and the context
- * ---------------------------------------------------------------------------------- */
+/* ---- errors and the context ---------------------------------------------------------------------------- */
 
 /** What went wrong, as a number. Each has a name for scripts: fg_error_name(FG_EFORMAT) is "FORMAT". */
 enum {
@@ -86,8 +85,7 @@ FG_API const char *fg_error_name(int code);
 /** The library's version, a static string. */
 FG_API const char *fg_version(void);
 
-/* ---- the profile
- * ---------------------------------------------------------------------------------------------- */
+/* ---- the profile --------------------------------------------------------------------------------------- */
 
 /**
  * A profile: a table of unique stacks with one 64-bit count per value type, and what is known of how it was
@@ -174,8 +172,7 @@ FG_API int64_t fg_profile_value(const fg_profile *p, size_t i, size_t type);
 /** The sum of column `type` over all stacks. */
 FG_API int64_t fg_profile_total(const fg_profile *p, size_t type);
 
-/* ---- metadata: how the profile was taken
- * ------------------------------------------------------------------------ */
+/* ---- metadata: how the profile was taken --------------------------------------------------------------- */
 
 /**
  * Metadata is a fixed set of keys (fg_meta_key lists them), each text, a whole number or a real number:
@@ -222,8 +219,7 @@ FG_API fg_quality fg_profile_quality(const fg_profile *p);
  */
 FG_API void fg_profile_warnings(const fg_profile *p, void (*say)(void *user, const char *text), void *user);
 
-/* ---- the tree and other derived views
- * ----------------------------------------------------------------------------- */
+/* ---- the tree and other derived views ------------------------------------------------------------------ */
 
 /**
  * The calling-context tree, a structure of arrays in depth-first order, children sorted by name. Node 0 is
@@ -260,8 +256,7 @@ FG_API int fg_profile_top(fg_top_entry **out, size_t *count, fg_profile *p, size
 /** Free what the library allocated for the caller. */
 FG_API void fg_free(fg_ctx *ctx, void *ptr);
 
-/* ---- algebra: each makes a new profile that the caller frees
- * ------------------------------------------------------- */
+/* ---- algebra: each makes a new profile that the caller frees ------------------------------------------- */
 
 /** What fg_profile_filter does with a frame: a set of these. */
 enum {
@@ -308,8 +303,7 @@ FG_API int fg_diff(fg_profile **out, fg_profile *before, fg_profile *after, cons
 /** Whether this profile is a diff: exactly the columns `before` and `after`. */
 FG_API bool fg_profile_is_diff(const fg_profile *p);
 
-/* ---- reading and writing
- * ------------------------------------------------------------------------------------------- */
+/* ---- reading and writing ------------------------------------------------------------------------------- */
 
 /** How to read. Zero everywhere is the default. */
 typedef struct fg_read_options {

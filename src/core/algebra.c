@@ -35,8 +35,7 @@ static int add(fg_profile *p, const uint32_t *frames, size_t n, const int64_t *v
     return fg__stack_add(p, frames, n, fg__stack_hash(frames, n), values, NULL);
 }
 
-/* ---- merge
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- merge --------------------------------------------------------------------------------------------- */
 
 static int find_column(const fg_profile *p, fg_value_type type) {
     for (size_t i = 0; i < p->type_count; i++) {
@@ -132,8 +131,7 @@ int fg_profile_select(fg_profile **out, fg_profile *from, size_t type) {
     return finish(out, p, err);
 }
 
-/* ---- invert
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- invert -------------------------------------------------------------------------------------------- */
 
 int fg_profile_invert(fg_profile **out, fg_profile *from) {
     fg_profile *p;
@@ -157,8 +155,7 @@ int fg_profile_invert(fg_profile **out, fg_profile *from) {
     return finish(out, p, err);
 }
 
-/* ---- filter
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- filter -------------------------------------------------------------------------------------------- */
 
 /* What the filter says of each frame, and what it becomes in the new profile. */
 typedef struct verdicts {

@@ -25,8 +25,7 @@
 #define FG__UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define FG__NONE UINT32_MAX
 
-/* ---- context
- * -------------------------------------------------------------------------------------------------- */
+/* ---- context ------------------------------------------------------------------------------------------- */
 
 /* Set the context's message and return `code`: `return fg__fail(ctx, FG_EFORMAT, "…", …);` */
 int fg__fail(fg_ctx *ctx, int code, const char *format, ...) FG_PRINTF(3, 4);
@@ -63,8 +62,7 @@ typedef struct fg__buffer {
 } fg__buffer;
 int fg__buffer_add(fg_ctx *ctx, fg__buffer *buffer, const void *bytes, size_t n);
 
-/* ---- hashing
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- hashing ------------------------------------------------------------------------------------------- */
 
 /* 64 × 64 → 128 bit multiplication, folded: the step of the hash. */
 static inline uint64_t fg__mix(uint64_t a, uint64_t b) {
@@ -78,8 +76,8 @@ uint64_t fg__hash(const void *bytes, size_t n);
  * An index from hashes to u32 ids: open addressing, the id and 32 bits of the hash in each slot. The owner of
  * the ids compares the keys; the table knows only hashes:
  *
- *      for (uint32_t at = fg__table_first(t, h); (id = fg__table_id(t, at)) != FG__NONE; at =
- * fg__table_next(t, at)) if (fg__table_maybe(t, at, h) && same(id)) return id;
+ *      for (uint32_t at = fg__table_first(t, h); (id = fg__table_id(t, at)) != FG__NONE; at = fg__table_next(t, at))
+ *          if (fg__table_maybe(t, at, h) && same(id)) return id;
  */
 typedef struct fg__slot {
     uint32_t id; /* id + 1; 0: free */
@@ -107,8 +105,7 @@ static inline bool fg__table_maybe(const fg__table *t, uint32_t at, uint64_t has
     return t->slots[at].tag == (uint32_t)(hash >> 32);
 }
 
-/* ---- the profile
- * -------------------------------------------------------------------------------------------------- */
+/* ---- the profile --------------------------------------------------------------------------------------- */
 
 /* A frame of interned strings; string 0 is "". */
 typedef struct fg__frame {

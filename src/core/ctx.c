@@ -102,8 +102,7 @@ int fg__nomem(fg_ctx *ctx) {
     return fg__fail(ctx, FG_ENOMEM, "out of memory");
 }
 
-/* ---- memory
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- memory -------------------------------------------------------------------------------------------- */
 
 void *fg__realloc(fg_ctx *ctx, void *ptr, size_t size) {
     void *block = ctx->alloc(ctx->user, ptr, size ? size : 1);

@@ -37,8 +37,7 @@ fg_ctx *fg_profile_ctx(const fg_profile *p) {
     return p->ctx;
 }
 
-/* ---- value types
- * ------------------------------------------------------------------------------------------------ */
+/* ---- value types --------------------------------------------------------------------------------------- */
 
 int fg_profile_add_type(fg_profile *p, const char *name, const char *unit) {
     if (p->stack_count) return fg__fail(p->ctx, FG_EINVAL, "value types are added before the first stack");
@@ -79,8 +78,7 @@ int fg__types_copy(fg_profile *to, const fg_profile *from) {
     return err;
 }
 
-/* ---- stacks
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- stacks -------------------------------------------------------------------------------------------- */
 
 uint64_t fg__stack_hash(const uint32_t *frames, size_t n) {
     return fg__hash(frames, n * sizeof *frames);

@@ -51,8 +51,7 @@ void fg__tree_free(fg_ctx *ctx, struct fg__tree *tree) {
     fg_free(ctx, tree);
 }
 
-/* ---- frames by name
- * ----------------------------------------------------------------------------------------------- */
+/* ---- frames by name ------------------------------------------------------------------------------------ */
 
 static int by_name(const void *a, const void *b, void *user) {
     const fg_profile *p = user;
@@ -74,8 +73,7 @@ static int rank_frames(builder *b) {
     return 0;
 }
 
-/* ---- nodes
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- nodes --------------------------------------------------------------------------------------------- */
 
 static int grow_nodes(builder *b) {
     if (b->count >= FG__NONE - 1)
@@ -125,8 +123,7 @@ static int add_chain(builder *b, const item *it, uint32_t parent, uint32_t depth
     return 0;
 }
 
-/* ---- grouping
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- grouping ------------------------------------------------------------------------------------------ */
 
 static void sort_small(const builder *b, item *items, uint32_t n) {
     for (uint32_t i = 1; i < n; i++) {

@@ -54,8 +54,7 @@ typedef struct reader {
 const fg__annotation fg__annotations[] = {
     {"_[k]", FG_KIND_KERNEL}, {"_[j]", FG_KIND_JIT}, {"_[i]", FG_KIND_INLINED}, {"", FG_KIND_UNKNOWN}};
 
-/* ---- counts
- * --------------------------------------------------------------------------------------------------- */
+/* ---- counts -------------------------------------------------------------------------------------------- */
 
 static bool is_space(uint8_t c) {
     return c == ' ' || c == '\t' || c == '\r';
@@ -166,8 +165,7 @@ static int take_counts(reader *r, int64_t *values, const uint8_t *from, const ui
     return 0;
 }
 
-/* ---- frames
- * --------------------------------------------------------------------------------------------------- */
+/* ---- frames -------------------------------------------------------------------------------------------- */
 
 static int new_token(uint32_t *out, reader *r, const char *text, uint32_t n, uint64_t hash) {
     fg_profile *p = r->p;
@@ -210,8 +208,7 @@ static int find_frame(uint32_t *out, reader *r, const uint8_t *text, const uint8
     return new_token(out, r, (const char *)text, n, hash);
 }
 
-/* ---- lines
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- lines --------------------------------------------------------------------------------------------- */
 
 /* Where a line is in the chunk. Its marks are its `;` and, last, its end. */
 typedef struct span {
@@ -298,8 +295,7 @@ static int read_chunk(reader *r, const uint8_t *text, size_t n, size_t mark_coun
     return err;
 }
 
-/* ---- the input
- * -------------------------------------------------------------------------------------------------- */
+/* ---- the input ----------------------------------------------------------------------------------------- */
 
 /* Whether each line with a stack, and there is one, ends in two counts. */
 static bool has_two_counts(const uint8_t *text, size_t n, bool ended) {

@@ -34,8 +34,7 @@ typedef struct writer {
     size_t stack_count;
 } writer;
 
-/* ---- labels
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- labels -------------------------------------------------------------------------------------------- */
 
 static const char *annotation_of(const fg_profile *p, uint32_t kind) {
     const fg__annotation *a = fg__annotations;
@@ -89,8 +88,7 @@ static int by_text(const void *a, const void *b, void *labels) {
     return order;
 }
 
-/* ---- ranks
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- ranks --------------------------------------------------------------------------------------------- */
 
 /* Whether the stack has anything to be written. */
 static bool counts(const writer *w, size_t i) {
@@ -142,8 +140,7 @@ static uint32_t rank_at(const writer *w, uint32_t stack, uint32_t at) {
     return at < n ? w->rank[at + 1 == n][frames[at]] : 0;
 }
 
-/* ---- sorting: quicksort in three parts, a frame at a time
- * ------------------------------------------------------------ */
+/* ---- sorting: quicksort in three parts, a frame at a time ---------------------------------------------- */
 
 typedef struct range {
     size_t from, to;

@@ -11,8 +11,7 @@
 
 #include "core/core.h"
 
-/* ---- input
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- input --------------------------------------------------------------------------------------------- */
 
 /*
  * A window on the input. Unread bytes are p … end; a reader moves p. When it needs more than there is, it
@@ -49,8 +48,7 @@ static inline uint64_t fg__in_offset(const fg_in *in) {
 int fg__in_fail_line(fg_in *in, int code, const char *format, ...) FG_PRINTF(3, 4);
 int fg__in_fail_byte(fg_in *in, int code, const char *format, ...) FG_PRINTF(3, 4);
 
-/* ---- output
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- output -------------------------------------------------------------------------------------------- */
 
 /* Buffered output. An error sticks and later writes do nothing: writers check once, by returning
  * fg__out_status. */
@@ -83,8 +81,7 @@ static inline int fg__out_status(const fg_out *out) {
 /* In memory: free out->buffer with fg_free. */
 int fg__out_memory(fg_out *out, fg_ctx *ctx);
 
-/* ---- the table
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- the table ----------------------------------------------------------------------------------------- */
 
 /*
  * A format. `probe` sees the first bytes (all there are, or some 64 KiB) and says how sure it is, 0 (no) to

@@ -45,8 +45,7 @@ const fg_format *fg__format_for(const fg_format *const *table, const char *path)
     return found;
 }
 
-/* ---- values for people
- * ----------------------------------------------------------------------------------------------- */
+/* ---- values for people --------------------------------------------------------------------------------- */
 
 typedef struct step {
     double from; /* of this many base units on */

@@ -40,8 +40,7 @@ typedef struct fg__source {
     ZSTD_DStream *zstd;
 } fg__source;
 
-/* ---- where bytes come from
- * ------------------------------------------------------------------------------------------ */
+/* ---- where bytes come from ----------------------------------------------------------------------------- */
 
 static int pull_fd(fg__source *s, fg_ctx *ctx, uint8_t *to, size_t n, size_t *got) {
     ssize_t r;
@@ -66,8 +65,7 @@ static void close_nothing(fg__source *s, fg_ctx *ctx) {
     (void)s, (void)ctx;
 }
 
-/* ---- unwrapping
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- unwrapping ---------------------------------------------------------------------------------------- */
 
 /* See that there are compressed bytes at hand, unless the source below has ended. */
 static int refill(fg__source *s, fg_ctx *ctx) {
@@ -142,8 +140,7 @@ static void close_zstd(fg__source *s, fg_ctx *ctx) {
     fg_free(ctx, s->block);
 }
 
-/* ---- the window
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- the window ---------------------------------------------------------------------------------------- */
 
 /* What an fg_in is to this file: `in` comes first. */
 typedef struct opened {

@@ -90,8 +90,7 @@ void fg__out_varint(fg_out *out, uint64_t number) {
     fg__out_char(out, (char)number);
 }
 
-/* ---- escaping: text was cleaned when it was interned, so there are no control characters to think of
- * ---------------- */
+/* ---- escaping: text was cleaned when it was interned, so there are no control characters to think of --- */
 
 void fg__out_json(fg_out *out, const char *text) {
     fg__out_char(out, '"');
@@ -137,8 +136,7 @@ void fg__out_base64(fg_out *out, const void *bytes, size_t n) {
     fg__out_bytes(out, block, used);
 }
 
-/* ---- files
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- files --------------------------------------------------------------------------------------------- */
 
 static int run(fg_profile *p, const fg_format *format, int fd, const fg_write_options *options) {
     fg_out out;

@@ -7,7 +7,7 @@ static int bad_wire(pprof *f, const fg__wire *w) {
     return fg__in_fail_byte(fg__pprof_at(f, w->p), FG_EFORMAT, "%s", w->wrong);
 }
 
-/* ---- the messages of a profile ---- */
+/* ---- the messages of a profile ------------------------------------------------------------------------- */
 
 /* The types that the known fields have on the wire. Comments come packed or one by one. */
 static const uint8_t field_types[PROFILE_FIELDS] = {
@@ -66,7 +66,7 @@ static int gather(fg_in *in) {
     return more;
 }
 
-/* ---- what is told about the whole ---- */
+/* ---- what is told about the whole ---------------------------------------------------------------------- */
 
 static int read_type(pprof *f, fg__wire w, const char **name, const char **unit) {
     const uint8_t *place = w.p;
@@ -162,7 +162,7 @@ static int read_about(pprof *f) {
     return err ? err : read_comments(f);
 }
 
-/* ---- samples ---- */
+/* ---- samples ------------------------------------------------------------------------------------------- */
 
 /*
  * A sample at work. Locations come leaf first and frames are wanted root first, so the stack is filled from

@@ -35,7 +35,7 @@ int fg__pprof_string(uint32_t *out, pprof *f, uint64_t index, const uint8_t *pla
     return 0;
 }
 
-/* ---- ids ---- */
+/* ---- ids ----------------------------------------------------------------------------------------------- */
 
 static uint64_t id_hash(uint64_t id) {
     return fg__hash(&id, sizeof id);
@@ -74,7 +74,7 @@ static int ids_add(pprof *f, pprof_ids *ids, uint64_t id, const uint8_t *place) 
     return 0;
 }
 
-/* ---- mappings and functions ---- */
+/* ---- mappings and functions ---------------------------------------------------------------------------- */
 
 /* "[kernel.kallsyms]_text", "[guest.kernel.kallsyms]", modules by path, vmlinux. */
 static bool is_kernel(const char *filename) {
@@ -122,7 +122,7 @@ static int read_functions(pprof *f) {
     return err;
 }
 
-/* ---- locations ---- */
+/* ---- locations ----------------------------------------------------------------------------------------- */
 
 /*
  * What a place without a function is called: its module, as one function stands for all its lines; its

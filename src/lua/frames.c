@@ -32,8 +32,7 @@ static void set_integer(lua_State *L, const char *key, lua_Integer value) {
     lua_setfield(L, -2, key);
 }
 
-/* ---- iteration
- * ------------------------------------------------------------------------------------------------- */
+/* ---- iteration ----------------------------------------------------------------------------------------- */
 
 /* Upvalues of an iterator. CACHE: frame id + 1 → its table, so that a frame that is met often is made once.
  */

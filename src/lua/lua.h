@@ -22,8 +22,7 @@
 #include "flamegraph.h"
 #include "flamegraph_lua.h"
 
-/* ---- state
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- state --------------------------------------------------------------------------------------------- */
 
 /* Put the C parts of the module and the embedded Lua into package.preload and package.searchers. */
 void fg__lua_install(lua_State *L);
@@ -45,8 +44,7 @@ int fg__lua_open_op(lua_State *L);
 /* Push the embedded file as a function; raises where there is none. */
 void fg__lua_load_embedded(lua_State *L, const char *name);
 
-/* ---- option tables
- * -------------------------------------------------------------------------------------------------- */
+/* ---- option tables ------------------------------------------------------------------------------------- */
 
 /* One key of an option table and where its value goes. A list of rows ends with a NULL key. */
 typedef struct fg__lua_option {

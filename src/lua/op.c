@@ -114,7 +114,7 @@ static int op_progress(lua_State *L) {
     return 2;
 }
 
-/* ---- fields ----------- */
+/* ---- fields -------------------------------------------------------------------------------------------- */
 
 const char *fg__lua_text_field(lua_State *L, const char *key, size_t *n) {
     lua_getfield(L, 1, key);

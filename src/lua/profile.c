@@ -11,8 +11,7 @@
 static const char *const type_name = "flamegraph.profile";
 static const char outputs_key;
 
-/* ---- the userdata
- * ------------------------------------------------------------------------------------------------ */
+/* ---- the userdata -------------------------------------------------------------------------------------- */
 
 fg_profile **fg__lua_box(lua_State *L) {
     fg_profile **box = lua_newuserdatauv(L, sizeof *box, 0);
@@ -62,8 +61,7 @@ size_t fg__lua_type(lua_State *L, int index, fg_profile *p) {
     return (size_t)type;
 }
 
-/* ---- making
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- making -------------------------------------------------------------------------------------------- */
 
 /* new{ {name, unit}, … } → an empty profile with these value types */
 static int new_profile(lua_State *L) {
@@ -119,8 +117,7 @@ static int parse_profile(lua_State *L) {
     return fg__lua_return(L, fg_parse(box, fg__lua_ctx(L), bytes, n, &options));
 }
 
-/* ---- algebra
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- algebra ------------------------------------------------------------------------------------------- */
 
 /* merge(p, q, …) → their sum */
 static int merge(lua_State *L) {
@@ -169,8 +166,7 @@ static int diff(lua_State *L) {
     return fg__lua_return(L, fg_diff(box, before, after, options.type, values[i]));
 }
 
-/* ---- asking
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- asking -------------------------------------------------------------------------------------------- */
 
 static int total(lua_State *L) {
     fg_profile *p = fg__lua_profile(L, 1);
@@ -240,8 +236,7 @@ static int top(lua_State *L) {
     return status == LUA_OK ? 1 : lua_error(L);
 }
 
-/* ---- metadata
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- metadata ------------------------------------------------------------------------------------------ */
 
 static int find_key(const char *key) {
     const char *known;
@@ -372,8 +367,7 @@ static int warnings(lua_State *L) {
     return 1;
 }
 
-/* ---- writing
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------------------------------------- */
 
 static const fg__lua_option write_rows[] = {
     {"format", FG__LUA_TEXT, offsetof(fg_write_options, format)},
@@ -458,8 +452,7 @@ static int format_profile(lua_State *L) {
     return status == LUA_OK ? 1 : lua_error(L);
 }
 
-/* ---- the module
- * -------------------------------------------------------------------------------------------------- */
+/* ---- the module ---------------------------------------------------------------------------------------- */
 
 static void set_flag(lua_State *L, const char *key, bool value) {
     lua_pushboolean(L, value);

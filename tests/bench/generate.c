@@ -14,8 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- chance: splitmix64, so that a seed is all there is to a file
- * --------------------------------------------- */
+/* ---- chance: splitmix64, so that a seed is all there is to a file -------------------------------------- */
 
 static uint64_t seed = 1;
 
@@ -38,8 +37,7 @@ static void *allocate(size_t count, size_t size) {
     return block;
 }
 
-/* ---- names
- * --------------------------------------------------------------------------------------------------- */
+/* ---- names --------------------------------------------------------------------------------------------- */
 
 enum { NAMES = 5000, NAME_MAX_LENGTH = 96 };
 static char names[NAMES][NAME_MAX_LENGTH];
@@ -73,8 +71,7 @@ static void make_names(void) {
     }
 }
 
-/* ---- stacks: each takes over the start of an earlier one, as programs do
- * ---------------------------------------- */
+/* ---- stacks: each takes over the start of an earlier one, as programs do ------------------------------- */
 
 enum { MAX_DEPTH = 64 };
 
@@ -130,8 +127,7 @@ static void free_stacks(stack_set *set) {
     free(set->start);
 }
 
-/* ---- folded
- * --------------------------------------------------------------------------------------------------- */
+/* ---- folded -------------------------------------------------------------------------------------------- */
 
 static void folded_line(const stack_set *set, size_t i, uint32_t count) {
     for (size_t at = set->start[i]; at < set->start[i + 1]; at++) {
@@ -153,8 +149,7 @@ static void write_folded(double scale, bool after) {
     free_stacks(&set);
 }
 
-/* ---- perf script
- * ---------------------------------------------------------------------------------------------- */
+/* ---- perf script --------------------------------------------------------------------------------------- */
 
 /* Where a function's code is. A sample is in one of a few places of it: a loop. */
 static void perf_frame(uint32_t frame) {
@@ -190,8 +185,7 @@ static void write_perf(double scale) {
     free_stacks(&set);
 }
 
-/* ---- cpuprofile
- * ------------------------------------------------------------------------------------------------ */
+/* ---- cpuprofile ---------------------------------------------------------------------------------------- */
 
 /* Node 0 is the root; each other one hangs below an earlier one. Node i has the id i + 1. */
 static void cpuprofile_nodes(uint32_t count) {
@@ -230,8 +224,7 @@ static void write_cpuprofile(double scale) {
     fputs("]}\n", stdout);
 }
 
-/* ---- pprof
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- pprof --------------------------------------------------------------------------------------------- */
 
 typedef struct {
     uint8_t bytes[1024];

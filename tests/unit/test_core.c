@@ -211,8 +211,7 @@ static void metadata_has_fixed_keys(void **state) {
     fg_profile_free(p);
 }
 
-/* ---- every allocation fails in turn
- * ------------------------------------------------------------------------------ */
+/* ---- every allocation fails in turn -------------------------------------------------------------------- */
 
 static void *failing_alloc(void *user, void *ptr, size_t size) {
     long *left = user;

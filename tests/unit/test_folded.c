@@ -259,8 +259,7 @@ static void folded_text_is_recognised_and_nothing_else(void **state) {
     assert_int_equal(probe(""), 0);
 }
 
-/* ---- against a simple reader, on text that crosses chunks and windows
- * ------------------------------------------- */
+/* ---- against a simple reader, on text that crosses chunks and windows ---------------------------------- */
 
 static uint32_t dice(uint32_t n) {
     static uint64_t state = 42;

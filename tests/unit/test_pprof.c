@@ -3,7 +3,7 @@
 #include <zlib.h>
 #include "formats/pprof.h"
 
-/* ---- a profile to start from ---- */
+/* ---- a profile to start from --------------------------------------------------------------------------- */
 
 static const char *const strings[] = {
     "",          "samples", "count", "cpu",          "nanoseconds",       "main", "a.go",
@@ -96,7 +96,7 @@ static message a_profile(void) {
     return m;
 }
 
-/* ---- reading ---- */
+/* ---- reading ------------------------------------------------------------------------------------------- */
 
 static int parse(fg_profile **p, const message *m, bool lines) {
     fg_read_options options = {.size = sizeof options, .name = "x.pb", .lines = lines};
@@ -267,7 +267,7 @@ static void patterns_that_cannot_be_used_are_noted(void **state) {
     }
 }
 
-/* ---- errors ---- */
+/* ---- errors -------------------------------------------------------------------------------------------- */
 
 static void wrong_type(message *m) {
     put_number(m, PROFILE_SAMPLE, 1);
@@ -428,7 +428,7 @@ static void it_is_recognised(void **state) {
         assert_int_equal(fg__pprof.probe((const uint8_t *)others[i], strlen(others[i])), 0);
 }
 
-/* ---- every allocation fails in turn ---- */
+/* ---- every allocation fails in turn -------------------------------------------------------------------- */
 
 static void *failing_alloc(void *user, void *ptr, size_t size) {
     long *left = user;
