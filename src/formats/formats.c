@@ -7,6 +7,7 @@
 const fg_format *const fg__formats[] = {
     &fg__folded,
     &fg__pprof,
+    &fg__cpuprofile,
     &fg__speedscope,
     &fg__json,
     &fg__markdown,

@@ -13,6 +13,7 @@
 #define FG_PPROF_H
 
 #include "formats/format.h"
+#include "formats/ids.h"
 #include "formats/wire.h"
 
 /* Fields, as numbered in profile.proto. */
@@ -80,16 +81,6 @@ typedef struct pprof_list {
     size_t n, cap;
 } pprof_list;
 
-/* Where each id is in its table. Ids are usually 1, 2, 3…, but addresses and anything else are allowed. */
-typedef struct pprof_ids {
-    const char *what; /* for messages */
-    uint64_t *keys;
-    size_t count, cap;
-    uint32_t *dense; /* [id] + 1; 0: none */
-    size_t dense_count;
-    fg__table sparse; /* ids from dense_count on */
-} pprof_ids;
-
 typedef struct pprof_mapping {
     uint32_t filename;
     bool kernel;
@@ -115,7 +106,7 @@ typedef struct pprof {
     uint32_t *strings; /* [index in the table]: interned string + 1; 0: not yet */
     pprof_mapping *mappings;
     pprof_function *functions;
-    pprof_ids mapping_ids, function_ids, location_ids;
+    fg__ids mapping_ids, function_ids, location_ids;
 
     /* frames of location i, innermost first: location_frames[location_start[i] … location_start[i + 1]) */
     uint32_t *location_frames, *location_start;
@@ -131,11 +122,6 @@ int fg__pprof_scalars(pprof *f, fg__wire w, uint64_t *values, uint32_t fields);
 int fg__pprof_string(uint32_t *out, pprof *f, uint64_t index, const uint8_t *place);
 /* Fill the tables from the lists. */
 int fg__pprof_tables(pprof *f);
-/* The place of an id in its table; FG__NONE: unknown. */
-uint32_t fg__pprof_sparse_id(const pprof_ids *ids, uint64_t id);
-static inline uint32_t fg__pprof_id(const pprof_ids *ids, uint64_t id) {
-    return FG__LIKELY(id < ids->dense_count) ? ids->dense[id] - 1 : fg__pprof_sparse_id(ids, id);
-}
 /* Mark the frames that drop_frames takes out. */
 int fg__pprof_prune(pprof *f);
 

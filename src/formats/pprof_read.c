@@ -191,7 +191,7 @@ static int grow_stack(pprof *f, sample *s, size_t need) {
 }
 
 static int add_location(pprof *f, sample *s, uint64_t id, const uint8_t *place) {
-    uint32_t i = fg__pprof_id(&f->location_ids, id);
+    uint32_t i = fg__ids_find(&f->location_ids, id);
     if (FG__UNLIKELY(i == FG__NONE))
         return fg__in_fail_byte(fg__pprof_at(f, place), FG_EFORMAT,
                                 "sample %llu: location %llu does not exist", (unsigned long long)s->number,
@@ -301,20 +301,14 @@ static int read_samples(pprof *f, uint64_t budget) {
     return err;
 }
 
-static void close_ids(pprof *f, pprof_ids *ids) {
-    fg_free(f->ctx, ids->keys);
-    fg_free(f->ctx, ids->dense);
-    fg_free(f->ctx, ids->sparse.slots);
-}
-
 static void close_all(pprof *f) {
     void *owned[] = {f->comments.at,     f->strings,        f->mappings, f->functions,
                      f->location_frames, f->location_start, f->pruned};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) fg_free(f->ctx, owned[i]);
     for (size_t i = 0; i <= PROFILE_STRING; i++) fg_free(f->ctx, f->lists[i].at);
-    close_ids(f, &f->mapping_ids);
-    close_ids(f, &f->function_ids);
-    close_ids(f, &f->location_ids);
+    fg__ids_free(f->ctx, &f->mapping_ids);
+    fg__ids_free(f->ctx, &f->function_ids);
+    fg__ids_free(f->ctx, &f->location_ids);
 }
 
 int fg__pprof_read(fg_profile *p, fg_in *in, const fg_read_options *options) {

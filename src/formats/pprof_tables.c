@@ -35,43 +35,14 @@ int fg__pprof_string(uint32_t *out, pprof *f, uint64_t index, const uint8_t *pla
     return 0;
 }
 
-/* ---- ids ----------------------------------------------------------------------------------------------- */
-
-static uint64_t id_hash(uint64_t id) {
-    return fg__hash(&id, sizeof id);
-}
-
-uint32_t fg__pprof_sparse_id(const pprof_ids *ids, uint64_t id) {
-    uint64_t hash = id_hash(id);
-    uint32_t i;
-    for (uint32_t at = fg__table_first(&ids->sparse, hash); (i = fg__table_id(&ids->sparse, at)) != FG__NONE;
-         at = fg__table_next(&ids->sparse, at))
-        if (fg__table_maybe(&ids->sparse, at, hash) && ids->keys[i] == id) break;
-    return i;
-}
-
-/* Make room for the `count` ids of a table. */
-static int ids_open(pprof *f, pprof_ids *ids, const char *what, size_t count) {
-    ids->what = what;
-    if (count >= FG__NONE / 4) return fg__in_fail_byte(f->in, FG_ELIMIT, "%zu %ss are too many", count, what);
-    ids->dense_count = 2 * count + 2;
-    ids->dense = fg__calloc(f->ctx, ids->dense_count, sizeof *ids->dense);
-    return ids->dense ? fg__grow(f->ctx, &ids->keys, &ids->cap, count, sizeof *ids->keys) : FG_ENOMEM;
-}
-
-/* The next entry of the table has this id. */
-static int ids_add(pprof *f, pprof_ids *ids, uint64_t id, const uint8_t *place) {
-    const char *wrong = id == 0                             ? "has the id 0"
-                        : fg__pprof_id(ids, id) != FG__NONE ? "is there twice"
-                                                            : NULL;
-    if (wrong)
-        return fg__in_fail_byte(fg__pprof_at(f, place), FG_EFORMAT, "%s %llu %s", ids->what,
-                                id ? (unsigned long long)id : (unsigned long long)ids->count, wrong);
-    uint32_t i = (uint32_t)ids->count++;
-    ids->keys[i] = id;
-    if (id >= ids->dense_count) return fg__table_add(f->ctx, &ids->sparse, id_hash(id), i);
-    ids->dense[id] = i + 1;
-    return 0;
+/* The next entry of a table has this id; `what` is what messages call it. */
+static int add_id(pprof *f, fg__ids *ids, const char *what, uint64_t id, const uint8_t *place) {
+    if (id == 0)
+        return fg__in_fail_byte(fg__pprof_at(f, place), FG_EFORMAT, "%s %zu has the id 0", what, ids->count);
+    if (fg__ids_find(ids, id) != FG__NONE)
+        return fg__in_fail_byte(fg__pprof_at(f, place), FG_EFORMAT, "%s %llu is there twice", what,
+                                (unsigned long long)id);
+    return fg__ids_add(f->ctx, ids, id);
 }
 
 /* ---- mappings and functions ---------------------------------------------------------------------------- */
@@ -87,12 +58,12 @@ static bool is_kernel(const char *filename) {
 static int read_mappings(pprof *f) {
     const pprof_list *list = &f->lists[PROFILE_MAPPING];
     f->mappings = fg__calloc(f->ctx, list->n, sizeof *f->mappings);
-    int err = f->mappings ? ids_open(f, &f->mapping_ids, "mapping", list->n) : FG_ENOMEM;
+    int err = f->mappings ? 0 : FG_ENOMEM;
     for (size_t i = 0; i < list->n && !err; i++) {
         const uint8_t *place = list->at[i].p;
         uint64_t v[MAPPING_FIELDS];
         err = fg__pprof_scalars(f, list->at[i], v, MAPPING_FIELDS);
-        if (!err) err = ids_add(f, &f->mapping_ids, v[MAPPING_ID], place);
+        if (!err) err = add_id(f, &f->mapping_ids, "mapping", v[MAPPING_ID], place);
         if (!err) err = fg__pprof_string(&f->mappings[i].filename, f, v[MAPPING_FILENAME], place);
         if (!err) f->mappings[i].kernel = is_kernel(fg__string_at(f->p, f->mappings[i].filename).bytes);
     }
@@ -106,13 +77,13 @@ static uint32_t line_number(uint64_t value) {
 static int read_functions(pprof *f) {
     const pprof_list *list = &f->lists[PROFILE_FUNCTION];
     f->functions = fg__calloc(f->ctx, list->n, sizeof *f->functions);
-    int err = f->functions ? ids_open(f, &f->function_ids, "function", list->n) : FG_ENOMEM;
+    int err = f->functions ? 0 : FG_ENOMEM;
     for (size_t i = 0; i < list->n && !err; i++) {
         const uint8_t *place = list->at[i].p;
         pprof_function *function = &f->functions[i];
         uint64_t v[FUNCTION_FIELDS];
         err = fg__pprof_scalars(f, list->at[i], v, FUNCTION_FIELDS);
-        if (!err) err = ids_add(f, &f->function_ids, v[FUNCTION_ID], place);
+        if (!err) err = add_id(f, &f->function_ids, "function", v[FUNCTION_ID], place);
         if (!err) err = fg__pprof_string(&function->name, f, v[FUNCTION_NAME], place);
         if (!err && !function->name)
             err = fg__pprof_string(&function->name, f, v[FUNCTION_SYSTEM_NAME], place);
@@ -166,7 +137,7 @@ static int add_line(pprof *f, fg__wire w, fg__frame *frame, uint64_t address) {
     if (err) return err;
     pprof_function function = {0};
     if (v[LINE_FUNCTION]) {
-        uint32_t i = fg__pprof_id(&f->function_ids, v[LINE_FUNCTION]);
+        uint32_t i = fg__ids_find(&f->function_ids, v[LINE_FUNCTION]);
         if (i == FG__NONE)
             return fg__in_fail_byte(fg__pprof_at(f, place), FG_EFORMAT, "function %llu does not exist",
                                     (unsigned long long)v[LINE_FUNCTION]);
@@ -198,10 +169,10 @@ static int read_location(pprof *f, fg__wire w) {
     const uint8_t *place = w.p;
     uint64_t v[LOCATION_FIELDS];
     int err = fg__pprof_scalars(f, w, v, LOCATION_FIELDS);
-    if (!err) err = ids_add(f, &f->location_ids, v[LOCATION_ID], place);
+    if (!err) err = add_id(f, &f->location_ids, "location", v[LOCATION_ID], place);
     if (err) return err;
     /* Writers that know no modules name some id all the same: that is no module. */
-    uint32_t i = fg__pprof_id(&f->mapping_ids, v[LOCATION_MAPPING]);
+    uint32_t i = fg__ids_find(&f->mapping_ids, v[LOCATION_MAPPING]);
     fg__frame frame = {0};
     if (i != FG__NONE) {
         frame.module = f->mappings[i].filename;
@@ -213,7 +184,7 @@ static int read_location(pprof *f, fg__wire w) {
 static int read_locations(pprof *f) {
     const pprof_list *list = &f->lists[PROFILE_LOCATION];
     f->location_start = fg__calloc(f->ctx, list->n + 1, sizeof *f->location_start);
-    int err = f->location_start ? ids_open(f, &f->location_ids, "location", list->n) : FG_ENOMEM;
+    int err = f->location_start ? 0 : FG_ENOMEM;
     for (size_t i = 0; i < list->n && !err; i++) {
         err = read_location(f, list->at[i]);
         f->location_start[i + 1] = (uint32_t)f->frame_count;
