@@ -76,6 +76,18 @@ function args.group(name, title, list)
   return { group = name, title = title, args = args.declare("group '" .. name .. "'", list) }
 end
 
+--- Add a group to declared arguments that have none of this name. An argument of their own takes the place of one of
+-- the group.
+function args.add_group(declared, group)
+  if declared[group.group] then return end
+  local left = {}
+  for _, arg in ipairs(group.args) do
+    if not declared[arg.name] then left[#left + 1], left[arg.name] = arg, arg end
+  end
+  group = { group = group.group, title = group.title, args = left }
+  declared[#declared + 1], declared[group.group] = group, group
+end
+
 --- Every single argument of a list of declarations: (argument, name of its group or nil), …
 function args.each(declared)
   return coroutine.wrap(function()
@@ -105,14 +117,15 @@ local function environment(arg)
 end
 
 -- The value of an argument, where it comes from, and what messages call it.
-local function lookup(arg, given, config, label)
+local function lookup(arg, given, config, label, defaults)
   if given[arg.name] ~= nil then return given[arg.name], "given", label(arg) end
   local value = environment(arg)
   if value ~= nil then return value, "environment", "$" .. arg.env end
   if config and config.values[arg.name] ~= nil then
     return config.values[arg.name], "config", config.label(arg.name)
   end
-  return arg.default, "default", "default"
+  if defaults and defaults[arg.name] ~= nil then return defaults[arg.name], "default", label(arg) end
+  return arg.default, "default", label(arg)
 end
 
 local function check_list(arg, value)
@@ -131,15 +144,13 @@ local function check_value(arg, value)
   return types[arg.type].check(value, arg)
 end
 
-local function take(arg, given, config, label)
-  local value, source, name = lookup(arg, given, config, label)
-  if value == nil then
-    if arg.required then return nil, ("%s is missing"):format(label(arg)) end
-    return nil, nil, source
-  end
+-- The checked value or nil, why it cannot be used or nil, where it comes from.
+local function take(arg, given, config, label, defaults)
+  local value, source, name = lookup(arg, given, config, label, defaults)
+  if value == nil then return nil, arg.required and name .. " is missing" or nil, source end
   local checked, why = check_value(arg, value)
-  if checked == nil then return nil, arg.secret and name .. ": not a text" or name .. " " .. why end
-  if arg.secret then secrets.add(checked, source == "default" and label(arg) or name) end
+  if checked == nil then return nil, arg.secret and name .. " is not a text" or name .. " " .. why, source end
+  if arg.secret then secrets.add(checked, name) end
   return checked, nil, source
 end
 
@@ -148,7 +159,8 @@ local function unknown_key(declared, key)
   for arg in args.each(declared) do names[#names + 1] = arg.name end
   local nearest = check.nearest(tostring(key), names)
   return ("there is no argument '%s'%s"):format(tostring(key),
-    nearest and (" (is '%s' meant?)"):format(nearest) or " (there are " .. table.concat(names, ", ") .. ")")
+    nearest and (" (is '%s' meant?)"):format(nearest)
+      or #names == 0 and " (there are none)" or " (there are " .. table.concat(names, ", ") .. ")")
 end
 
 local function without_surprises(declared)
@@ -164,13 +176,14 @@ end
 -- @tparam table given values by name; those of groups too
 -- @tparam table|nil config what config.of returned: the user's defaults
 -- @tparam function|nil label arg → what messages call it; default: its flag
--- @treturn table|nil the values by name, or nil and a message
-function args.resolve(declared, given, config, label)
+-- @tparam table|nil defaults values that come before the declared defaults
+-- @treturn table|nil the values by name; or nil, a message, and where the wrong value comes from ("given", …)
+function args.resolve(declared, given, config, label, defaults)
   label = label or args.flag
   local values, sources = {}, {}
   for arg, group in args.each(declared) do
-    local value, why, source = take(arg, given, config, label)
-    if why then return nil, why end
+    local value, why, source = take(arg, given, config, label, defaults)
+    if why then return nil, why, source end
     local target = values
     if group then
       target = values[group] or {}
@@ -197,16 +210,18 @@ function args.unknown(declared, given)
   end
 end
 
---- Split a table that resolve returned into what was chosen and what are mere defaults; nil for any other table.
+--- Split a table that resolve returned into what was chosen and what are mere defaults, groups left out; nil for any
+-- other table.
 -- @treturn table|nil,table
 function args.chosen(values)
   local about = known[values]
   if not about then return nil end
   local chosen, defaults = {}, {}
-  for arg, group in args.each(about.declared) do
-    local from = group and values[group] or values
-    local target = about.sources[arg.name] == "default" and defaults or chosen
-    target[arg.name] = from[arg.name]
+  for _, arg in ipairs(about.declared) do
+    if not arg.group then
+      local target = about.sources[arg.name] == "default" and defaults or chosen
+      target[arg.name] = values[arg.name]
+    end
   end
   return chosen, defaults
 end

@@ -22,20 +22,20 @@ function check.fail(format, ...)
   error(select("#", ...) > 0 and format:format(...) or format, blamed())
 end
 
--- Edit distance, for suggestions: words are short.
+-- How many slips of the finger lie between two short words: a letter too many, missing or wrong, two exchanged.
 local function distance(a, b)
-  local row = {}
-  for j = 0, #b do row[j] = j end
+  local rows = { [0] = {} }
+  for j = 0, #b do rows[0][j] = j end
   for i = 1, #a do
-    local corner = row[0]
-    row[0] = i
+    local row, above = { [0] = i }, rows[i - 1]
     for j = 1, #b do
-      local change = corner + (a:byte(i) == b:byte(j) and 0 or 1)
-      corner = row[j]
-      row[j] = math.min(change, row[j] + 1, row[j - 1] + 1)
+      row[j] = math.min(above[j - 1] + (a:byte(i) == b:byte(j) and 0 or 1), above[j] + 1, row[j - 1] + 1)
+      local exchanged = i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j)
+      if exchanged then row[j] = math.min(row[j], rows[i - 2][j - 2] + 1) end
     end
+    rows[i] = row
   end
-  return row[#b]
+  return rows[#a][#b]
 end
 
 --- The candidate that looks most like a word that was not found.

@@ -4,6 +4,8 @@ local check = require "flamegraph.check"
 local commands = require "flamegraph.commands"
 local help = require "flamegraph.help"
 local log = require "flamegraph.log"
+local op = require "flamegraph.op"
+local output = require "flamegraph.output"
 local parser = require "flamegraph.parser"
 local profile = require "flamegraph.profile"
 local run = require "flamegraph.run"
@@ -28,9 +30,33 @@ end
 
 -- ---- running a declaration --------------------------------------------------------------------------------------
 
--- A script's error: its file, line and message. A traceback only where it is asked for.
-local function explain(message)
-  return debugging and debug.traceback(tostring(message), 2) or tostring(message)
+-- The function of the declaration that runs now. An error that a tail call has robbed of its line is at least blamed
+-- on this function.
+local running
+
+-- `assert(fg.read(path))`: what the library returns for a failure has a code. Nothing is wrong with the script then, so
+-- the message goes first and alone, and the script's line behind it; the code decides on the exit status.
+local Failure = { __tostring = function(failure) return failure.message end }
+
+local function assert_with_code(...)
+  local ok, message, code = ...
+  if ok then return ... end
+  if type(message) ~= "string" or type(code) ~= "string" then error(message or "assertion failed!", 2) end
+  local info = debug.getinfo(2, "Sl")
+  local where = info.source:find("^@") and ("in %s:%d"):format(info.short_src, info.currentline) or nil
+  error(setmetatable({ message = message, code = code, where = where }, Failure), 0)
+end
+
+-- A script's error: its file, line and message. A traceback only where it is asked for. A table is a failure with a
+-- code: of assert, or Ctrl-C.
+local function explain(problem)
+  if type(problem) == "string" and running and not problem:find("^[^\n]-:%d+: ") then
+    local info = debug.getinfo(running, "S")
+    problem = ("%s:%d: %s"):format(info.short_src, info.linedefined, problem)
+  end
+  if not debugging then return problem end
+  local failure = type(problem) == "table" and problem or {}
+  return { message = debug.traceback(tostring(problem), 2), code = failure.code, where = failure.where }
 end
 
 local function finish(who, outcome, message, code)
@@ -52,8 +78,11 @@ end
 local function guarded(who, action)
   local results = table.pack(xpcall(action, explain))
   if results[1] then return table.unpack(results, 2, results.n) end
-  if run.interrupted() then return finish(who, nil, "interrupted: there is nothing to write", "INTERRUPTED") end
-  return fail(who, results[2])
+  local problem = results[2]
+  if type(problem) ~= "table" then return fail(who, tostring(problem)) end
+  local exit = finish(who, nil, tostring(problem.message or problem), problem.code)
+  if problem.where then log.hint(problem.where) end
+  return exit
 end
 
 local function run_declaration(who, declaration, words)
@@ -63,8 +92,9 @@ local function run_declaration(who, declaration, words)
     print(help.command(who, declaration))
     return status.done
   end
-  local values, why = run.prepare(declaration, given)
-  if not values then return usage(who, why) end
+  local values, why, source = run.prepare(declaration, given)
+  if not values then return (source == "config" and fail or usage)(who, why) end
+  running = declaration.run or declaration.collect
   return finish(who, run.declaration(declaration, values))
 end
 
@@ -155,10 +185,22 @@ own.run = {
     local path = words[1]
     if not path or path:find("^%-") then return usage("flame-graph run", "which file? run FILE.lua [OPTION...]") end
     local rest = table.move(words, 2, #words, 1, {})
+    output.prepare()
     local declaration, why = commands.load_file(path, rest)
     if why then return fail("flame-graph run", why) end
     if not declaration then return status.done end -- a plain script: it has run
     return run_declaration("flame-graph run " .. path, declaration, rest)
+  end,
+}
+
+own.source = {
+  summary = "Print the file of a collector or recipe: the start of one of your own",
+  usage = "source NAME",
+  run = function(words)
+    local entry = words[1] and commands.find(words[1])
+    if not entry then return usage("flame-graph source", words[1] and unknown_command(words[1]) or "of which?") end
+    io.write(entry.found.text)
+    return status.done
   end,
 }
 
@@ -224,6 +266,8 @@ function cli.main(words)
   debugging = line.debug
   log.quiet = line.quiet
   scripts.prepend(line.folders)
+  assert = assert_with_code -- luacheck: ignore
+  op.signals(true)
   local who = "flame-graph" .. (line.name and " " .. line.name or "")
   return guarded(who, function() return dispatch(line) end)
 end

@@ -7,15 +7,28 @@ local commands = {}
 
 local folders = { collector = "collectors", recipe = "recipes" }
 
-local function load_chunk(text, chunk)
+-- Run a file and return its first result. `return fg.recipe { … }` is a tail call: once inside, the file's own frame
+-- is gone, and with it the line to blame. So the lines are followed while the file runs.
+local function run_chunk(text, chunk, ...)
   local loaded, message = load(text, chunk, "t")
   if not loaded then error(message, 0) end
-  return loaded
+  local line = 0
+  local hook, mask, count = debug.gethook()
+  debug.sethook(function(_, current)
+    if debug.getinfo(2, "f").func == loaded then line = current end
+  end, "l")
+  local results = table.pack(xpcall(loaded, function(problem)
+    if type(problem) ~= "string" or problem:find("^[^\n]-:%d+: ") then return problem end
+    return ("%s:%d: %s"):format(chunk:sub(2), line, problem)
+  end, ...))
+  debug.sethook(hook, mask, count)
+  if not results[1] then error(results[2], 0) end
+  return results[2]
 end
 
 -- What a file declares. Raises where it does not.
 local function declaration_of(kind, name, found)
-  local declaration = load_chunk(found.text, found.chunk)(name)
+  local declaration = run_chunk(found.text, found.chunk, name)
   local shown = found.path or found.chunk:sub(2)
   if declare.kind(declaration) ~= kind then
     error(("%s: it has to return fg.%s { … }"):format(shown, kind), 0)
@@ -66,7 +79,7 @@ function commands.load_file(path, words)
   file:close()
   if not text then return nil, path .. ": this is a folder" end
   arg = table.move(words, 1, #words, 1, { [0] = path }) -- luacheck: ignore
-  local result = load_chunk(text:gsub("^#[^\n]*", "", 1), "@" .. path)(table.unpack(words))
+  local result = run_chunk(text:gsub("^#[^\n]*", "", 1), "@" .. path, table.unpack(words))
   if declare.kind(result) then return result end
 end
 

@@ -14,18 +14,22 @@ local declarations = setmetatable({}, { __mode = "k" }) -- declaration → its k
 
 -- Arguments that the command adds: what is to be written, and of which frames.
 local function add_common(kind, declared)
-  local function add(group)
-    declared[#declared + 1], declared[group.group] = group, group
-  end
   if kind == "collector" then
     if not declared.output then
-      for _, arg in ipairs(args.declare("collector", { shared.output() })) do
-        declared[#declared + 1], declared.output = arg, arg
-      end
+      local output = args.declare(kind, { shared.output() })[1]
+      declared[#declared + 1], declared.output = output, output
     end
-    if not declared.filter then add(shared.filter()) end
+    args.add_group(declared, shared.filter())
   end
-  if declared.output and declared.output.type == "output" and not declared.picture then add(shared.picture()) end
+  if declared.output and declared.output.type == "output" then args.add_group(declared, shared.picture()) end
+end
+
+local function check_flags(owner, declared)
+  local seen = {}
+  for arg in args.each(declared) do
+    if seen[arg.name] then check.fail("%s has two arguments named '%s'", owner, arg.name) end
+    seen[arg.name] = true
+  end
 end
 
 local function declaration(kind, fields)
@@ -43,6 +47,7 @@ local function declaration(kind, fields)
   end
   declared.args = args.declare(owner, declared.args or {})
   add_common(kind, declared.args)
+  check_flags(owner, declared.args)
   declared.kind = kind
   declarations[declared] = kind
   return declared

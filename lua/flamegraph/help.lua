@@ -51,12 +51,13 @@ end
 
 local function default_text(arg)
   if arg.default == nil or arg.default == false then return nil end
-  if arg.type == "duration" then return profile.value_text(arg.default, "seconds") end
+  if arg.type == "duration" then return ("%g s"):format(arg.default) end
   return tostring(arg.default)
 end
 
 local function describe(arg)
   local notes = {}
+  if arg.choices then notes[#notes + 1] = table.concat(arg.choices, ", ") end
   if arg.required then notes[#notes + 1] = "required" end
   if arg.list then notes[#notes + 1] = "repeatable" end
   local default = default_text(arg)
@@ -66,7 +67,7 @@ local function describe(arg)
 end
 
 local function metavar(arg)
-  return arg.metavar or arg.choices and table.concat(arg.choices, "|") or types[arg.type].metavar
+  return arg.metavar or types[arg.type].metavar
 end
 
 local function option_rows(list)

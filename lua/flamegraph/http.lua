@@ -1,7 +1,6 @@
 -- fg.http: one request, its options checked, its failures in words.
 
 local check = require "flamegraph.check"
-local json = require "cjson"
 local loop = require "flamegraph.loop"
 local op = require "flamegraph.op"
 
@@ -70,6 +69,7 @@ end
 
 local function set_json(request, has, value)
   if request.body then check.fail("fg.http: either body or json, not both") end
+  local json = require "cjson" -- stock Lua needs it for this alone
   local ok, text = pcall(json.encode, value)
   if not ok then check.fail("fg.http: json: %s", text) end
   request.body = text

@@ -1,11 +1,14 @@
 -- require "flamegraph": all that a collector, a recipe or a script of one's own can use.
 
 local check = require "flamegraph.check"
+local collect = require "flamegraph.collect"
 local declare = require "flamegraph.declare"
+local fetch = require "flamegraph.fetch"
 local http = require "flamegraph.http"
 local log = require "flamegraph.log"
 local loop = require "flamegraph.loop"
 local profile = require "flamegraph.profile"
+local progress = require "flamegraph.progress"
 local prompt = require "flamegraph.prompt"
 local shared = require "flamegraph.shared"
 local spawn = require "flamegraph.spawn"
@@ -13,12 +16,15 @@ local spawn = require "flamegraph.spawn"
 local fg = {
   all = loop.all,
   arg = shared,
+  collect = collect.collect,
   collector = declare.collector,
   diff = profile.diff,
+  fetch = fetch,
   formats = profile.formats,
   http = http,
   interrupted = loop.interrupted,
   parse = profile.parse,
+  progress = progress.start,
   prompt = prompt,
   read = profile.read,
   recipe = declare.recipe,

@@ -38,6 +38,11 @@ function log.error(who, text)
   put(styled(who .. ":", "1;31") .. " " .. clean(text))
 end
 
+--- A line behind an error: where, what next.
+function log.hint(text)
+  put(styled("  " .. clean(text), "2"))
+end
+
 --- Replace the line that is redrawn in place; nil takes it away. Only on a terminal.
 function log.line(text)
   if text then

@@ -10,7 +10,8 @@ local check = require "flamegraph.check"
 local op = require "flamegraph.op"
 
 local loop = {
-  --- Called now and then while something is waited for, with the list of operations; for progress displays.
+  --- Called now and then while something is waited for, with the list of operations and, by operation,
+  --- the coroutine that waits for it; for progress displays.
   ticker = nil,
   --- Seconds between two calls of the ticker. No step is longer, so that a host's own handler of Ctrl-C, such as
   --- that of lua5.4, gets its turn while something is waited for.
@@ -73,9 +74,12 @@ end
 local function call_ticker()
   if not loop.ticker or op.now() - ticked < loop.tick then return end
   ticked = op.now()
-  local list = {}
-  for waited in pairs(waiters) do list[#list + 1] = waited end
-  loop.ticker(list)
+  local list, threads = {}, {}
+  for waited, waiting in pairs(waiters) do
+    list[#list + 1] = waited
+    threads[waited] = waiting[1].thread
+  end
+  loop.ticker(list, threads)
 end
 
 local function wake_waiters(finished)
@@ -136,7 +140,7 @@ local function forget(waiter)
 end
 
 local function enlist(task, ops)
-  local waiter = setmetatable({ task = task, ops = ops }, { __close = forget })
+  local waiter = setmetatable({ task = task, thread = coroutine.running(), ops = ops }, { __close = forget })
   for _, waited in ipairs(ops) do
     local list = waiters[waited] or {}
     waiters[waited] = list

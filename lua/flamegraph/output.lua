@@ -47,18 +47,21 @@ local function amount(p)
       profile.value_text(p:total("after"), types[2].unit))
   end
   local samples = p:quality().samples
-  if samples > 0 then return profile.value_text(samples, "samples") end
+  if samples > 0 then return profile.value_text(samples, "count") end
   local default = p:meta("default_type") or types[1].name
   for _, type in ipairs(types) do
-    if type.name == default then return profile.value_text(p:total(default), type.unit) end
+    if type.name == default then
+      local text = profile.value_text(p:total(default), type.unit)
+      return type.name == "samples" and text or ("%s of %s"):format(text, type.name)
+    end
   end
 end
 
--- "flamegraph.svg: 12,345 samples, 30.0 s, 1 warning"
+-- "flamegraph.svg: 12,345 samples over 30.0 s, 1 warning"
 local function summary(path, p)
-  local parts = { amount(p) }
   local duration, warnings = p:meta("duration"), p:warnings()
-  if duration then parts[#parts + 1] = profile.value_text(duration, "nanoseconds") end
+  local over = duration and " over " .. profile.value_text(duration, "nanoseconds") or ""
+  local parts = { amount(p) .. over }
   if #warnings > 0 then parts[#parts + 1] = #warnings .. (#warnings == 1 and " warning" or " warnings") end
   local lines = { (path == "-" and "standard output" or path) .. ": " .. table.concat(parts, ", ") }
   for _, warning in ipairs(warnings) do lines[#lines + 1] = "  " .. warning end

@@ -3,6 +3,7 @@
 local check = require "flamegraph.check"
 local loop = require "flamegraph.loop"
 local op = require "flamegraph.op"
+local system = require "flamegraph.system"
 
 --- Show a text on standard error and wait for a line on standard input: a terminal's Enter, or the next line
 -- of a pipe or file.
@@ -13,7 +14,7 @@ local op = require "flamegraph.op"
 local function prompt(text)
   if type(text) ~= "string" then check.fail("fg.prompt: takes a text, not a %s", type(text)) end
   if loop.interrupted() then return nil, "interrupted", "INTERRUPTED" end
-  io.stderr:write(text, " ")
+  io.stderr:write(text, system.columns(0) and " " or "\n") -- at a terminal, Enter ends the line
   io.stderr:flush()
   return loop.finish(op.line(0))
 end

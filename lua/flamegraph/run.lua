@@ -1,18 +1,19 @@
--- Running declarations.
+-- Running declarations for the command line: a recipe does what it does; a collector's profile is filtered and written.
 
 local args = require "flamegraph.args"
+local collect = require "flamegraph.collect"
 local config = require "flamegraph.config"
 local output = require "flamegraph.output"
 
 local run = {}
 
---- The values for a declaration, all checked; nil and a message where something is wrong.
+--- The values for a declaration, all checked; nil, a message, and where the wrong value comes from.
 function run.prepare(declaration, given)
-  local values, why = args.resolve(declaration.args, given, config.of(declaration))
-  if not values then return nil, why end
+  local values, why, source = args.resolve(declaration.args, given, config.of(declaration))
+  if not values then return nil, why, source end
   if declaration.args.picture then
     why = output.problem(values.output, values.picture.format)
-    if why then return nil, why end
+    if why then return nil, why, "given" end
   end
   return values
 end
@@ -23,14 +24,22 @@ function actions.recipe(declaration, values)
   return declaration.run(values)
 end
 
---- Run a declaration with prepared values. Returns what the recipe does, or true, or nil, message, code.
-function run.declaration(declaration, values)
-  if declaration.args.picture then output.prepare(values.output, values.picture) else output.prepare() end
-  return actions[declaration.kind](declaration, values)
+function actions.collector(declaration, values)
+  local p, message, code = collect.run(declaration, values)
+  if p and next(values.filter) then p, message, code = p:filter(values.filter) end
+  if code == "INTERRUPTED" then message = "interrupted before there was a profile: nothing is written" end
+  if not p then return nil, message, code end
+  return p:write(values.output)
 end
 
-function run.interrupted()
-  return false
+--- Run a declaration with prepared values. Returns what the recipe does; for a collector true, or nil, message, code.
+function run.declaration(declaration, values)
+  if declaration.args.picture then
+    output.prepare(values.output, values.picture)
+  else
+    output.prepare()
+  end
+  return actions[declaration.kind](declaration, values)
 end
 
 return run

@@ -16,7 +16,7 @@ local singles = {
   { "output", type = "output", default = "flamegraph.svg",
     help = "file to write, its suffix chooses the format; - is standard output" },
   { "normalize", type = "enum", choices = { "auto", "absolute", "share" }, default = "auto",
-    help = "compare values as measured, or shares of the whole; auto: shares where duration or rate differ" },
+    help = "values as measured, or shares of the whole; auto: shares where duration or rate differ" },
 }
 
 local groups = {
@@ -30,21 +30,21 @@ local groups = {
   reading = {
     title = "Reading",
     { "expect", metavar = "FORMAT", help = "insist on a format instead of recognising it" },
-    { "max_input", type = "size", help = "cap on the decompressed input; 1G where not given" },
+    { "max_input", type = "size", help = "cap on the decompressed input; otherwise 1G" },
     { "lines", type = "boolean", help = "keep source lines apart" },
     { "idle", type = "boolean", help = "keep stacks that say the program did nothing" },
     { "pid", type = "boolean", help = "perf script: put the process id in the outermost frame" },
     { "tid", type = "boolean", help = "perf script: put process and thread id in the outermost frame" },
     { "addrs", type = "boolean", help = "perf script: addresses for what has no symbol" },
-    { "event_filter", metavar = "EVENT", help = "perf script: only this event; the first one where not given" },
+    { "event_filter", metavar = "EVENT", help = "perf script: only this event; otherwise the first one" },
     { "kernel", type = "boolean", help = "perf script: mark kernel frames with _[k]" },
     { "jit", type = "boolean", help = "perf script: mark JIT frames with _[j]" },
   },
   picture = {
     title = "Picture",
-    { "title", help = "made from what is known of the profile where not given" },
-    { "subtitle", help = "the same" },
-    { "width", type = "number", metavar = "PX", help = "of the picture; 1200 where not given" },
+    { "title", help = "otherwise made from what is known of the profile" },
+    { "subtitle", help = "the line below it" },
+    { "width", type = "number", metavar = "PX", help = "width of the picture; otherwise 1200" },
     { "min_width", type = "number", metavar = "PX", help = "frames narrower than this are not drawn without scripts" },
     { "inverted", type = "boolean", help = "roots at the top" },
     { "reverse", type = "boolean", help = "turn stacks around: who calls this?" },

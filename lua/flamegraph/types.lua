@@ -120,7 +120,7 @@ types.pattern = {
   check = function(value)
     if type(value) ~= "string" then return nil, "takes a regular expression, not " .. shown(value) end
     local ok, why = pattern.check(value)
-    if not ok then return nil, why end
+    if not ok then return nil, "takes a regular expression: " .. why end
     return value
   end,
 }
@@ -130,7 +130,7 @@ types.rename = {
   check = function(value)
     if type(value) ~= "string" then return nil, "takes PATTERN=REPLACEMENT, not " .. shown(value) end
     local ok, why = pattern.check_rename(value)
-    if not ok then return nil, why end
+    if not ok then return nil, "takes PATTERN=REPLACEMENT: " .. why end
     return value
   end,
 }

@@ -101,7 +101,9 @@ static int op_result(lua_State *L) {
     return 3;
 }
 
-/* done, expected: bytes or seconds; expected is nil where it is not known. */
+static int timer_result(lua_State *L, fg__op *op);
+
+/* done, expected (nil where it is not known), and what they count: "seconds" or "bytes". */
 static int op_progress(lua_State *L) {
     double done, expected;
     fg__op_progress(fg__lua_op_check(L, 1, NULL), &done, &expected);
@@ -111,7 +113,9 @@ static int op_progress(lua_State *L) {
     } else {
         lua_pushnil(L);
     }
-    return 2;
+    const struct op *op = lua_touserdata(L, 1);
+    lua_pushstring(L, op->result == timer_result ? "seconds" : "bytes");
+    return 3;
 }
 
 /* ---- fields -------------------------------------------------------------------------------------------- */

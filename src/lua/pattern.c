@@ -140,7 +140,7 @@ static int check_rename(lua_State *L) {
     const char *text = luaL_checkstring(L, 1), *equals = fg__rename_split(text);
     if (equals) return check(L, text, (size_t)(equals - text));
     lua_pushnil(L);
-    lua_pushfstring(L, "it is PATTERN=REPLACEMENT; '%s' has no '='", text);
+    lua_pushfstring(L, "'%s' has no '='", text);
     return 2;
 }
 

@@ -1,0 +1,21 @@
+local fg = require "flamegraph"
+
+return fg.recipe {
+  name = "hotcold",
+  summary = "Draw a profile by where its time is spent: hot frames red, frames that only pass it on cold",
+  examples = {
+    "flame-graph hotcold --input profile.pb.gz --output hotcold.svg",
+  },
+  args = {
+    fg.arg.input { list = true, required = true },
+    fg.arg.output "hotcold.svg",
+    fg.arg.filter(),
+    fg.arg.reading(),
+  },
+  run = function(args)
+    local profiles = {}
+    for i, path in ipairs(args.input) do profiles[i] = assert(fg.read(path, args.reading)) end
+    local p = assert(fg.merge(profiles))
+    return assert(p:filter(args.filter)):write(args.output, { view = "hotcold" })
+  end,
+}
