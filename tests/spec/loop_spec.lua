@@ -222,7 +222,7 @@ describe("fg.prompt", function()
       print(fg.prompt "First?") print(fg.prompt "Second?") print(io.read "a") print(fg.prompt "Third?")
     ]], "one\r\ntwo\nrest")
     assert.equal("one\ntwo\nrest\nnil\tend of input\tEMPTY\n", out)
-    assert.equal("First? Second? Third? ", err)
+    assert.equal("First?\nSecond?\nThird?\n", err)
   end)
 end)
 
