@@ -204,6 +204,8 @@ int fg__stacks_import(fg_profile *to, const fg_profile *from, const int *column,
 int fg__frame_import(uint32_t *out, fg_profile *to, const fg_profile *from, uint32_t id, uint32_t *map);
 /* A map for fg__frame_import; NULL: no memory. Freed with fg_free. */
 uint32_t *fg__frame_map(fg_ctx *ctx, const fg_profile *from);
+/* Whether the frame has no name that a person could read: none, "[unknown]", its module's, an address. */
+bool fg__nameless(const fg_profile *p, uint32_t frame);
 /* Forget what was derived from the stacks. */
 void fg__profile_changed(fg_profile *p);
 

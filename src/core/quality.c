@@ -17,7 +17,7 @@ static bool is_module(const char *name, const char *module) {
 }
 
 /* "", "[unknown]", "[libc.so.6]", "0x7f…": nobody can read these. */
-static bool nameless(const fg_profile *p, uint32_t frame) {
+bool fg__nameless(const fg_profile *p, uint32_t frame) {
     const char *name = fg__frame_name(p, frame).bytes;
     if (!*name || strcmp(name, "[unknown]") == 0) return true;
     if (*name == '[') return is_module(name, fg__string_at(p, fg__frame_at(p, frame)->module).bytes);
@@ -29,7 +29,7 @@ static double unknown_share(const fg_profile *p, size_t type) {
     for (size_t i = 0; i < p->stack_count; i++) {
         size_t n;
         const uint32_t *stack = fg__stack_at(p, i, &n);
-        if (n && nameless(p, stack[n - 1])) unknown += (double)p->values[type][i];
+        if (n && fg__nameless(p, stack[n - 1])) unknown += (double)p->values[type][i];
     }
     return p->totals[type] ? unknown / (double)p->totals[type] : 0;
 }

@@ -11,6 +11,7 @@ const fg_format *const fg__formats[] = {
     &fg__speedscope,
     &fg__json,
     &fg__markdown,
+    &fg__svg_reader,
     NULL,
 };
 /* clang-format on */

@@ -1,8 +1,14 @@
 /* fg_write, fg_write_memory, fg_format_at: the formats, and the renderers, which are above them. */
-#include "formats/format.h"
+#include "render/render.h"
+#include <stdio.h>
 
 /* Pictures. One that the formats read has the name of its reader. */
-static const fg_format *const renderers[] = {NULL};
+/* clang-format off */
+static const fg_format *const renderers[] = {
+    &fg__svg_writer,
+    NULL,
+};
+/* clang-format on */
 
 static const fg_write_options defaults = {.size = sizeof defaults};
 
@@ -10,14 +16,26 @@ static const fg_format *find(const fg_format *const *table, const char *path, co
     return name ? fg__format_named(table, name) : path ? fg__format_for(table, path) : NULL;
 }
 
+static void list_writers(char *text, size_t n) {
+    size_t at = 0;
+    fg_format_info info;
+    for (size_t i = 0; fg_format_at(&info, i) && at < n; i++)
+        if (info.writes) at += (size_t)snprintf(text + at, n - at, "%s%s", at ? ", " : "", info.name);
+}
+
 static int choose(const fg_format **out, fg_ctx *ctx, const char *path, const char *name) {
     const fg_format *format = find(renderers, path, name);
     if (!format) format = find(fg__formats, path, name);
-    if (!format && name) return fg__fail(ctx, FG_EINVAL, "there is no format named \"%s\"", name);
+    char names[256];
+    list_writers(names, sizeof names);
+    if (!format && name)
+        return fg__fail(ctx, FG_EINVAL, "there is no format named \"%s\": choose from %s", name, names);
     if (!format)
-        return fg__fail(ctx, FG_EINVAL, "%s: no format has this suffix; name one", path ? path : "memory");
+        return fg__fail(ctx, FG_EINVAL, "%s: no format has this suffix: name one of %s",
+                        path ? path : "memory", names);
     if (!format->write)
-        return fg__fail(ctx, FG_EINVAL, "the format %s is only read, not written", format->name);
+        return fg__fail(ctx, FG_EINVAL, "the format %s is only read, not written: choose from %s",
+                        format->name, names);
     *out = format;
     return 0;
 }
@@ -54,22 +72,22 @@ int fg_write_memory(void **out, size_t *n, fg_profile *p, const fg_write_options
     return 0;
 }
 
-static const fg_format *row_at(const fg_format *const *table, size_t *i) {
-    while (*table && *i > 0) {
-        table++;
-        --*i;
-    }
-    return *table;
+/* Row `i` of both tables as one: what one reads and the other writes is one row. */
+static const fg_format *row_at(size_t i) {
+    for (size_t k = 0; fg__formats[k]; k++)
+        if (i-- == 0) return fg__formats[k];
+    for (size_t k = 0; renderers[k]; k++)
+        if (!fg__format_named(fg__formats, renderers[k]->name) && i-- == 0) return renderers[k];
+    return NULL;
 }
 
 bool fg_format_at(fg_format_info *out, size_t i) {
-    const fg_format *row = row_at(fg__formats, &i);
-    if (!row) row = row_at(renderers, &i);
+    const fg_format *row = row_at(i);
     if (!row) return false;
     *out = (fg_format_info){.name = row->name,
                             .summary = row->summary,
                             .suffixes = row->suffixes,
                             .reads = row->read != NULL,
-                            .writes = row->write != NULL};
+                            .writes = row->write || fg__format_named(renderers, row->name)};
     return true;
 }

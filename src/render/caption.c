@@ -1,0 +1,140 @@
+/*
+ * What stands above the frames: a title, how the profile was taken, and what could mislead. Every picture has
+ * the last two, whatever the caller says above them.
+ */
+#include "render/render.h"
+#include <stdio.h>
+#include <time.h>
+
+typedef struct writer {
+    const fg__picture *pic;
+    fg__buffer *to;
+    int err;
+} writer;
+
+static void add(writer *w, const char *text) {
+    if (!w->err) w->err = fg__buffer_add(w->pic->ctx, w->to, text, strlen(text));
+}
+
+/* One more thing, after a separator. */
+static void FG_PRINTF(2, 3) say(writer *w, const char *format, ...) {
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (w->to->n) add(w, " · ");
+    add(w, text);
+}
+
+static const char *value(char text[64], double number, const char *unit) {
+    fg__value_text(text, 64, number, unit);
+    return text;
+}
+
+static bool counts_samples(const fg__picture *pic) {
+    fg_value_type type = fg_profile_type(pic->p, pic->type);
+    return strcmp(type.name, "samples") == 0 && strcmp(type.unit, "count") == 0;
+}
+
+/* What is drawn: "cpu in nanoseconds: 12.3 s", "before 12.3 s, after 14.0 s". */
+static void say_value(writer *w) {
+    const fg__picture *pic = w->pic;
+    char x[64], y[64];
+    const fg_tree *tree = pic->tree;
+    fg_value_type type = fg_profile_type(pic->p, pic->type);
+    value(x, (double)tree->total[pic->type][0], pic->unit);
+    if (!pic->sized) {
+        if (counts_samples(pic))
+            say(w, "%s", x);
+        else if (strcmp(type.unit, "count") == 0)
+            say(w, "%s: %s", type.name, x);
+        else
+            say(w, "%s in %s: %s", type.name, type.unit, x);
+        return;
+    }
+    value(x, (double)tree->total[0][0], pic->unit);
+    value(y, (double)tree->total[1][0], pic->unit);
+    say(w, "before %s, after %s", x, y);
+    if (strcmp(fg_meta_text(pic->p, "normalize"), "share") == 0)
+        say(w, "compared by share");
+    else
+        say(w, "compared as measured");
+    if (pic->factor != 1) say(w, "after × %.4g", pic->factor);
+}
+
+static void say_origin(writer *w) {
+    const fg_profile *p = w->pic->p;
+    char text[64];
+    const char *collector = fg_meta_text(p, "collector"), *engine = fg_meta_text(p, "engine");
+    const char *target = fg_meta_text(p, "target"), *host = fg_meta_text(p, "host");
+    if (*collector)
+        say(w, "collected by %s%s%s", collector, *engine ? ", engine " : "", engine);
+    else if (*engine)
+        say(w, "engine %s", engine);
+    if (*target) say(w, "target %s", target);
+    if (*host) say(w, "host %s", host);
+    time_t start = (time_t)(fg_meta_number(p, "start") / 1000000000);
+    struct tm utc;
+    if (start > 0 && gmtime_r(&start, &utc) && strftime(text, sizeof text, "%Y-%m-%d %H:%M UTC", &utc))
+        say(w, "%s", text);
+    int64_t duration = fg_meta_number(p, "duration");
+    if (duration > 0) say(w, "over %s", value(text, (double)duration, "nanoseconds"));
+}
+
+/* A diff says of each side what could mislead; the numbers would be of neither. */
+static void say_quality(writer *w) {
+    const fg_profile *p = w->pic->p;
+    if (w->pic->sized) return;
+    fg_quality q = fg_profile_quality(p);
+    char text[64];
+    bool said = counts_samples(w->pic) && q.samples == w->pic->tree->total[w->pic->type][0];
+    if (q.samples && !said) say(w, "%s", value(text, (double)q.samples, "count"));
+    if (q.samples || q.lost) say(w, "%lld lost", (long long)q.lost);
+    if (q.failed) say(w, "%lld failed", (long long)q.failed);
+    if (q.truncated) say(w, "%lld stacks cut short", (long long)q.truncated);
+    say(w, "%.1f %% unknown", 100 * q.unknown);
+    int64_t cpu = fg_meta_number(p, "sampler_cpu");
+    if (cpu > 0) say(w, "the sampler took %s of CPU", value(text, (double)cpu, "nanoseconds"));
+    if (w->pic->reversed) say(w, "reversed: callees first");
+}
+
+static void say_title(writer *w) {
+    const fg__picture *pic = w->pic;
+    const char *title = *pic->title ? pic->title : fg_meta_text(pic->p, "title");
+    const char *target = fg_meta_text(pic->p, "target");
+    if (*title) {
+        add(w, title);
+        return;
+    }
+    add(w, pic->view->title);
+    if (!*target) return;
+    add(w, ": ");
+    add(w, target);
+}
+
+static void add_warning(void *user, const char *text) {
+    writer *w = user;
+    if (w->to->n) add(w, "\n");
+    add(w, text);
+}
+
+int fg__caption_open(fg__caption *out, const fg__picture *pic) {
+    *out = (fg__caption){0};
+    writer title = {pic, &out->title, 0}, subtitle = {pic, &out->subtitle, 0},
+           warnings = {pic, &out->warnings, 0};
+    say_title(&title);
+    add(&subtitle, pic->subtitle);
+    say_value(&subtitle);
+    say_origin(&subtitle);
+    say_quality(&subtitle);
+    add(&warnings, "");
+    fg_profile_warnings(pic->p, add_warning, &warnings);
+    return title.err ? title.err : subtitle.err ? subtitle.err : warnings.err;
+}
+
+void fg__caption_close(fg__caption *caption, fg_ctx *ctx) {
+    fg_free(ctx, caption->title.bytes);
+    fg_free(ctx, caption->subtitle.bytes);
+    fg_free(ctx, caption->warnings.bytes);
+}

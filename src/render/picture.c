@@ -1,0 +1,113 @@
+/* Options and a profile, resolved to what is drawn. */
+#include "render/render.h"
+#include <math.h>
+#include <stdio.h>
+
+static int choose_view(fg__picture *pic, const fg_write_options *options) {
+    bool diff = fg_profile_is_diff(pic->p);
+    const char *name = options->view ? options->view : diff ? "diff" : "flame";
+    for (size_t i = 0; i < fg__view_count; i++)
+        if (strcmp(fg__views[i].name, name) == 0) pic->view = &fg__views[i];
+    if (!pic->view)
+        return fg__fail(pic->ctx, FG_EINVAL,
+                        "there is no view \"%s\": choose flame or hotcold, or diff for a diff", name);
+    if (strcmp(name, "diff") == 0 && !diff)
+        return fg__fail(pic->ctx, FG_EINVAL, "the view \"diff\" is for a diff, and this profile is none");
+    return 0;
+}
+
+static int choose_palette(fg__picture *pic, const fg_write_options *options) {
+    const char *name = options->colors;
+    if (!name && options->hash && fg__palette_find(pic->view->name, "hash")) name = "hash";
+    pic->palette = fg__palette_find(pic->view->name, name);
+    if (pic->palette) {
+        pic->shades =
+            pic->palette->variants ? pic->palette->stop_count * pic->palette->variants : pic->view->levels;
+        return 0;
+    }
+    char names[256];
+    fg__palette_names(names, sizeof names, pic->view->name);
+    return fg__fail(pic->ctx, FG_EINVAL, "there are no colours \"%s\" for the view \"%s\": choose from %s",
+                    name, pic->view->name, names);
+}
+
+static int choose_type(fg__picture *pic, const fg_write_options *options) {
+    int type = fg_profile_find_type(pic->p, options->type);
+    if (type < 0)
+        return fg__fail(pic->ctx, FG_EINVAL, "the profile has no value type \"%s\"",
+                        options->type ? options->type : "");
+    pic->type = (size_t)type;
+    if (!*pic->unit) pic->unit = fg_profile_type(pic->p, pic->type).unit;
+    return 0;
+}
+
+/* Text of the caller's is cleaned as all text from outside is: by interning it. */
+static int clean_texts(fg__picture *pic, const fg_write_options *options) {
+    const char *const given[] = {options->title, options->subtitle, options->count_name};
+    const char **const cleaned[] = {&pic->title, &pic->subtitle, &pic->unit};
+    int err = fg_profile_new(&pic->texts, pic->ctx);
+    uint32_t ids[3];
+    for (size_t i = 0; i < 3 && !err; i++)
+        err =
+            fg__string_intern(&ids[i], pic->texts, given[i] ? given[i] : "", given[i] ? strlen(given[i]) : 0);
+    for (size_t i = 0; i < 3 && !err; i++) *cleaned[i] = fg__string_at(pic->texts, ids[i]).bytes;
+    return err;
+}
+
+static int shade_frames(fg__picture *pic) {
+    if (!pic->palette->variants) return 0;
+    size_t n = pic->p->frame_count;
+    pic->by_frame = fg__alloc(pic->ctx, n + 1);
+    if (!pic->by_frame) return FG_ENOMEM;
+    for (size_t i = 0; i < n; i++)
+        pic->by_frame[i] = (uint8_t)fg__frame_shade(pic->palette, pic->p, (uint32_t)i);
+    return 0;
+}
+
+/*
+ * A diff is drawn as the union of its sides: what a node has of its own is as wide as the larger side of it,
+ * and a node as wide as all that is below it. So children fit into their parents whatever has moved.
+ */
+static int size_diff(fg__picture *pic) {
+    const fg_tree *tree = pic->tree;
+    pic->sized = fg__alloc(pic->ctx, tree->count * sizeof *pic->sized);
+    if (!pic->sized) return FG_ENOMEM;
+    for (size_t i = 0; i < tree->count; i++)
+        pic->sized[i] = fmax((double)tree->self[0][i], (double)tree->self[1][i] * pic->factor);
+    for (size_t i = tree->count - 1; i > 0; i--) pic->sized[tree->parent[i]] += pic->sized[i];
+    return 0;
+}
+
+unsigned fg__picture_sides(const fg__picture *pic, uint32_t node) {
+    if (!pic->sized) return FG__BEFORE | FG__AFTER;
+    return (pic->tree->total[0][node] ? FG__BEFORE : 0) | (pic->tree->total[1][node] ? FG__AFTER : 0);
+}
+
+int fg__picture_open(fg__picture *pic, fg_profile *p, const fg_write_options *options) {
+    *pic = (fg__picture){.ctx = p->ctx, .p = p, .options = options};
+    int err = clean_texts(pic, options);
+    if (!err) err = choose_view(pic, options);
+    if (!err) err = choose_palette(pic, options);
+    if (!err) err = choose_type(pic, options);
+    if (!err && options->reverse) {
+        err = fg_profile_invert(&pic->reversed, p);
+        if (!err) pic->p = pic->reversed;
+    }
+    if (!err) err = fg_profile_tree(&pic->tree, pic->p);
+    if (!err) err = shade_frames(pic);
+    if (err) return err;
+    pic->factor = fg_meta_real(p, "factor") > 0 ? fg_meta_real(p, "factor") : 1;
+    if (strcmp(pic->view->name, "diff") == 0) err = size_diff(pic);
+    if (err) return err;
+    pic->whole = fg__picture_size(pic, 0);
+    if (pic->whole > 0) return 0;
+    return fg__fail(p->ctx, FG_EEMPTY, "nothing to draw: the column %s is all zero",
+                    fg_profile_type(p, pic->type).name);
+}
+
+void fg__picture_close(fg__picture *pic) {
+    fg_free(pic->ctx, pic->by_frame);
+    fg_free(pic->ctx, pic->sized);
+    fg_profile_free(pic->reversed);
+    fg_profile_free(pic->texts);
+}
