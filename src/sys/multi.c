@@ -13,6 +13,7 @@ struct fg__multi {
     uv_loop_t *uv;
     uv_timer_t timer;
     unsigned handles;
+    fg__transfer *blind; /* transfers whose socket cannot be watched */
 };
 
 typedef struct poller {
@@ -38,17 +39,24 @@ static void on_poller_closed(uv_handle_t *handle) {
 
 /* ---- what happened ------------------------------------------------------------------------------------- */
 
+static void end(fg__multi *multi, CURL *easy, CURLcode code) {
+    fg__transfer *transfer = NULL;
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&transfer);
+    curl_multi_remove_handle(multi->curl, easy);
+    transfer->running = false;
+    transfer->done(transfer->op, code);
+}
+
 static void report_done(fg__multi *multi) {
     CURLMsg *message;
     int left;
+    while (multi->blind) {
+        CURL *easy = multi->blind->easy;
+        multi->blind = multi->blind->next_blind;
+        end(multi, easy, CURLE_OUT_OF_MEMORY);
+    }
     while ((message = curl_multi_info_read(multi->curl, &left))) {
-        if (message->msg != CURLMSG_DONE) continue;
-        fg__transfer *transfer = NULL;
-        CURLcode code = message->data.result; /* the message goes with the handle */
-        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);
-        curl_multi_remove_handle(multi->curl, transfer->easy);
-        transfer->running = false;
-        transfer->done(transfer->op, code);
+        if (message->msg == CURLMSG_DONE) end(multi, message->easy_handle, message->data.result);
     }
 }
 
@@ -99,17 +107,28 @@ static poller *watch(fg__multi *multi, curl_socket_t socket) {
     return p;
 }
 
+/* An error from on_socket would end all transfers, for good; so it is put aside until libcurl has returned.
+ */
+static void give_up(fg__multi *multi, CURL *easy) {
+    fg__transfer *transfer = NULL;
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&transfer);
+    for (const fg__transfer *t = multi->blind; t; t = t->next_blind) {
+        if (t == transfer) return;
+    }
+    transfer->next_blind = multi->blind;
+    multi->blind = transfer;
+}
+
 static int on_socket(CURL *easy, curl_socket_t socket, int what, void *user, void *assigned) {
-    (void)easy;
     poller *p = assigned;
     if (what == CURL_POLL_REMOVE) {
         if (p) uv_close((uv_handle_t *)&p->handle, on_poller_closed);
         return 0;
     }
     if (!p) p = watch(user, socket);
-    if (!p) return -1;
     int events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
-    return uv_poll_start(&p->handle, events, on_poll) ? -1 : 0;
+    if (!p || uv_poll_start(&p->handle, events, on_poll)) give_up(user, easy);
+    return 0;
 }
 
 /* ---- making and ending --------------------------------------------------------------------------------- */

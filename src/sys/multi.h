@@ -11,6 +11,7 @@ typedef struct fg__transfer {
     fg__op *op;
     void (*done)(fg__op *op, CURLcode code); /* may start the next one */
     bool running;
+    struct fg__transfer *next_blind;
 } fg__transfer;
 
 /* Make the easy handle (and libcurl's half of the loop). 0 or a negative error, message set. */

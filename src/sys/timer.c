@@ -31,7 +31,9 @@ int fg__timer_start(fg__op **out, fg__loop *loop, double seconds) {
     timer->seconds = seconds > 0 ? seconds : 0;
     uv_timer_init(fg__op_uv(&timer->op), &timer->handle);
     fg__op_own(&timer->op, &timer->handle);
-    uv_timer_start(&timer->handle, on_timer, fg__milliseconds(seconds), 0);
+    /* the loop's clock is cut to milliseconds: one more, so that no wait is shorter than asked */
+    uint64_t wait = timer->seconds > 0 ? fg__milliseconds(seconds) + 1 : 0;
+    uv_timer_start(&timer->handle, on_timer, wait, 0);
     *out = &timer->op;
     return 0;
 }

@@ -39,6 +39,36 @@ __attribute__((unused)) static int wait_for(const fg__op *op) {
     return fg__op_code(op);
 }
 
+static inline void *failing_alloc(void *user, void *ptr, size_t size) {
+    long *left = user;
+    if (size == 0) {
+        free(ptr);
+        return NULL;
+    }
+    return (*left)-- > 0 ? realloc(ptr, size) : NULL;
+}
+
+/* Start an op on a loop of its own and wait for it, with the first, the second, … allocation failing; each
+ * time it has to end with FG_ENOMEM, until there are enough of them. */
+__attribute__((unused)) static void fail_each_allocation(int (*begin)(fg__op **out, fg__loop *on)) {
+    int code = FG_ENOMEM;
+    for (long n = 1; code; n++) {
+        long left = n;
+        fg_ctx *poor = fg_ctx_new_with(failing_alloc, &left);
+        fg__loop *on = NULL;
+        fg__op *op = NULL;
+        code = fg__loop_new(&on, poor);
+        if (!code) code = begin(&op, on);
+        while (op && !fg__op_finished(op)) fg__loop_step(on, 10);
+        if (op) code = fg__op_code(op);
+        if (code != FG_ENOMEM && code != 0) fail_msg("%s: %s", fg_error_name(code), fg__op_message(op));
+        assert_true(code || n > 2);
+        fg__op_release(op);
+        fg__loop_free(on);
+        fg_ctx_free(poor);
+    }
+}
+
 #define assert_contains(text, part)                                                                          \
     do {                                                                                                     \
         if (!strstr(text, part)) fail_msg("\"%s\" does not contain \"%s\"", text, part);                     \

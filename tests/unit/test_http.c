@@ -435,6 +435,18 @@ static void requests_can_be_cancelled(void **state) {
     fg__op_release(kept);
 }
 
+static int begin_http(fg__op **out, fg__loop *on) {
+    static const fg__http_header header = {"x-header", "value"};
+    fg__http_options options = {
+        .url = redirect(302, "/bytes/200000"), .headers = &header, .header_count = 1, .max_redirects = 1};
+    return fg__http_start(out, on, &options);
+}
+
+static void each_allocation_may_fail(void **state) {
+    (void)state;
+    fail_each_allocation(begin_http);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_server, close_server)
     const struct CMUnitTest tests[] = {
@@ -456,6 +468,7 @@ int main(void) {
         TEST(urls_are_shown_without_secrets),
         TEST(many_run_side_by_side),
         TEST(requests_can_be_cancelled),
+        TEST(each_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -246,6 +246,25 @@ static void the_second_signal_insists(void **state) {
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT);
 }
 
+static int begin_line(fg__op **out, fg__loop *on) {
+    static int ends[2];
+    if (ends[0]) close(ends[0]);
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(write(ends[1], "line\n", 5), 5);
+    close(ends[1]);
+    return fg__line_start(out, on, ends[0]);
+}
+
+static int begin_timer(fg__op **out, fg__loop *on) {
+    return fg__timer_start(out, on, 0);
+}
+
+static void each_allocation_may_fail(void **state) {
+    (void)state;
+    fail_each_allocation(begin_line);
+    fail_each_allocation(begin_timer);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_loop, close_loop)
     const struct CMUnitTest tests[] = {
@@ -254,7 +273,7 @@ int main(void) {
         TEST(ops_outlive_their_loop),         TEST(lines_come_from_pipes),
         TEST(a_line_is_waited_for),           TEST(lines_come_from_files),
         TEST(endless_lines_are_an_error),     TEST(signals_wake_the_loop),
-        TEST(the_second_signal_insists),
+        TEST(the_second_signal_insists),      TEST(each_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

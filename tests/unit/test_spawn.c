@@ -205,6 +205,18 @@ static void pipes_that_stay_open_are_not_waited_for(void **state) {
     fg__op_release(op);
 }
 
+static int begin_spawn(fg__op **out, fg__loop *on) {
+    const char *env[] = {"FG_TEST", "value"};
+    fg__spawn_options options = {
+        .argv = SH("cat; echo $FG_TEST >&2"), .input = "text", .input_size = 4, .env = env, .env_count = 1};
+    return fg__spawn_start(out, on, &options);
+}
+
+static void each_allocation_may_fail(void **state) {
+    (void)state;
+    fail_each_allocation(begin_spawn);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_loop, close_loop)
     const struct CMUnitTest tests[] = {
@@ -220,6 +232,7 @@ int main(void) {
         TEST(children_end_with_the_loop),
         TEST(a_group_ends_with_all_of_its_children),
         TEST(pipes_that_stay_open_are_not_waited_for),
+        TEST(each_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
