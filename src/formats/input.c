@@ -227,9 +227,7 @@ int fg__in_fail_byte(fg_in *in, int code, const char *format, ...) {
     return code;
 }
 
-/* ---- opening
- * ------------------------------------------------------------------------------------------------------------
- */
+/* ---- opening ------------------------------------------------------------------------------------------- */
 
 /*
  * Put a source that unwraps on top of the one there is. The compressed bytes that are in the window already

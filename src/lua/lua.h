@@ -65,9 +65,7 @@ typedef struct fg__lua_option {
  */
 void fg__lua_options(lua_State *L, int index, const char *what, const fg__lua_option *rows, void *out);
 
-/* ---- profiles
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- profiles ------------------------------------------------------------------------------------------ */
 
 /*
  * The Profile userdata. fg__lua_box pushes an empty one; the owner then fills *box, so that the profile is
@@ -89,9 +87,7 @@ int fg__lua_add(lua_State *L);
 /* filter.c */
 int fg__lua_filter(lua_State *L);
 
-/* ---- patterns
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- patterns ------------------------------------------------------------------------------------------ */
 
 /* Compile a pattern and push it as a userdata. NULL: pushed is a message that says what is wrong and where.
  */
