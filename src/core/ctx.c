@@ -1,33 +1,15 @@
 /* The context: the allocator and the last error message. Nothing in the library is global; this is what
  * stands in. */
-#include "core/core.h"
+#include "core/memory.h"
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/mman.h>
 
-enum { MESSAGE_MAX = 2048, HUGE_PAGE = 2 << 20, HUGE_BLOCK = 8 << 20, ARENA_CHUNK = 64 << 10 };
+enum { MESSAGE_MAX = 2048, ARENA_CHUNK = 64 << 10 };
 
 struct fg_ctx {
     fg_alloc_fn alloc;
     void *user;
     char message[MESSAGE_MAX];
 };
-
-static void *default_alloc(void *user, void *ptr, size_t size) {
-    (void)user;
-    if (size == 0) {
-        free(ptr);
-        return NULL;
-    }
-    void *block = realloc(ptr, size);
-    if (block && size >= HUGE_BLOCK) {
-        uintptr_t from = ((uintptr_t)block + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1);
-        uintptr_t to = ((uintptr_t)block + size) & ~(uintptr_t)(HUGE_PAGE - 1);
-        if (to > from)
-            (void)madvise((void *)from, to - from, MADV_HUGEPAGE); /* advice: failing changes nothing */
-    }
-    return block;
-}
 
 fg_ctx *fg_ctx_new_with(fg_alloc_fn alloc, void *user) {
     fg_ctx *ctx = alloc(user, NULL, sizeof *ctx);
@@ -39,7 +21,7 @@ fg_ctx *fg_ctx_new_with(fg_alloc_fn alloc, void *user) {
 }
 
 fg_ctx *fg_ctx_new(void) {
-    return fg_ctx_new_with(default_alloc, NULL);
+    return fg_ctx_new_with(fg__default_alloc, NULL);
 }
 
 void fg_ctx_free(fg_ctx *ctx) {
@@ -129,8 +111,7 @@ void fg_free(fg_ctx *ctx, void *ptr) {
     if (ptr) ctx->alloc(ctx->user, ptr, 0);
 }
 
-int fg__grow(fg_ctx *ctx, void *array, size_t *cap, size_t need, size_t elem) {
-    if (FG__LIKELY(need <= *cap)) return 0;
+int fg__grow_more(fg_ctx *ctx, void *array, size_t *cap, size_t need, size_t elem) {
     size_t wanted = *cap ? *cap : 16, bytes;
     while (wanted < need) {
         if (__builtin_mul_overflow(wanted, 2, &wanted)) return fg__nomem(ctx);

@@ -1,0 +1,10 @@
+/* The allocator of contexts that are not given one. */
+#ifndef FG_MEMORY_H
+#define FG_MEMORY_H
+
+#include "core/core.h"
+
+/* An fg_alloc_fn; `user` is not used. */
+void *fg__default_alloc(void *user, void *ptr, size_t size);
+
+#endif
