@@ -41,9 +41,11 @@ void *fg__realloc(fg_ctx *ctx, void *ptr, size_t size);
 
 /*
  * Make *array (of `elem`-sized items, *cap of them) hold at least `need`; it doubles. 0 or a negative error.
- * Large blocks ask for huge pages: on a 240 MB profile, page faults were a third of the time.
  */
-int fg__grow(fg_ctx *ctx, void *array, size_t *cap, size_t need, size_t elem);
+int fg__grow_more(fg_ctx *ctx, void *array, size_t *cap, size_t need, size_t elem);
+static inline int fg__grow(fg_ctx *ctx, void *array, size_t *cap, size_t need, size_t elem) {
+    return FG__LIKELY(need <= *cap) ? 0 : fg__grow_more(ctx, array, cap, need, elem);
+}
 
 /* Bytes that live as long as the arena. `fg__arena_copy` adds a NUL. NULL: no memory, message set. */
 typedef struct fg__arena {
@@ -88,8 +90,17 @@ typedef struct fg__table {
     uint32_t mask, count;
 } fg__table;
 int fg__table_add(fg_ctx *ctx, fg__table *table, uint64_t hash, uint32_t id);
+int fg__table_grow(fg_ctx *ctx, fg__table *table, size_t count);
 /* Make room for `count` ids at once. */
-int fg__table_reserve(fg_ctx *ctx, fg__table *table, size_t count);
+static inline int fg__table_reserve(fg_ctx *ctx, fg__table *table, size_t count) {
+    size_t size = table->slots ? (size_t)table->mask + 1 : 0;
+    return FG__LIKELY(count <= size - size / 4) ? 0 : fg__table_grow(ctx, table, count);
+}
+/* Add an id at the free slot where a search for its hash has ended; room was made before. */
+static inline void fg__table_put(fg__table *table, uint32_t at, uint64_t hash, uint32_t id) {
+    table->slots[at] = (fg__slot){id + 1, (uint32_t)(hash >> 32)};
+    table->count++;
+}
 /* A slot keeps only the upper half of the hash; its home follows from that, so that a table can grow by
  * itself. */
 static inline uint32_t fg__table_first(const fg__table *t, uint64_t hash) {
@@ -185,6 +196,17 @@ uint64_t fg__stack_hash(const uint32_t *frames, size_t n);
 static inline void fg__stack_prefetch(const fg_profile *p, uint64_t hash) {
     if (p->stack_index.slots)
         __builtin_prefetch(&p->stack_index.slots[fg__table_first(&p->stack_index, hash)]);
+}
+/*
+ * For walks over stacks in an order that is not theirs, where nearly each is a cache miss: fetch the entry that says
+ * where a stack is, 2 * FG__AHEAD places before it is needed, and its frames, FG__AHEAD places before.
+ */
+enum { FG__AHEAD = 16 };
+static inline void fg__stack_fetch_start(const fg_profile *p, uint32_t i) {
+    __builtin_prefetch(&p->stack_start[i]);
+}
+static inline void fg__stack_fetch(const fg_profile *p, uint32_t i) {
+    __builtin_prefetch(&p->stack_frames[p->stack_start[i]]);
 }
 /* Add more to a stack that is there already. */
 int fg__stack_bump(fg_profile *p, uint32_t id, const int64_t *values);

@@ -120,10 +120,11 @@ static int append(fg_profile *p, const uint32_t *frames, size_t n) {
 
 int fg__stack_add(fg_profile *p, const uint32_t *frames, size_t n, uint64_t hash, const int64_t *values,
                   uint32_t *id) {
-    const fg__table *t = &p->stack_index;
-    uint32_t found;
-    for (uint32_t at = fg__table_first(t, hash); (found = fg__table_id(t, at)) != FG__NONE;
-         at = fg__table_next(t, at)) {
+    fg__table *t = &p->stack_index;
+    int err = fg__table_reserve(p->ctx, t, p->stack_count + 1);
+    if (err) return err;
+    uint32_t at = fg__table_first(t, hash), found;
+    for (; (found = fg__table_id(t, at)) != FG__NONE; at = fg__table_next(t, at)) {
         if (!fg__table_maybe(t, at, hash)) continue;
         size_t have;
         const uint32_t *stack = fg__stack_at(p, found, &have);
@@ -131,11 +132,11 @@ int fg__stack_add(fg_profile *p, const uint32_t *frames, size_t n, uint64_t hash
     }
     if (found == FG__NONE) {
         if (!fits(p, values)) return fg__fail(p->ctx, FG_ELIMIT, "the values add up to more than 2^63");
-        int err = append(p, frames, n);
-        if (!err) err = fg__table_add(p->ctx, &p->stack_index, hash, (uint32_t)p->stack_count);
+        err = append(p, frames, n);
         if (err) return err;
         found = (uint32_t)p->stack_count++;
         p->stack_frame_count += n;
+        fg__table_put(t, at, hash, found);
     }
     if (id) *id = found;
     return fg__stack_bump(p, found, values);

@@ -44,10 +44,9 @@ static void put(fg__table *table, uint32_t tag, uint32_t id) {
     table->slots[at] = (fg__slot){id + 1, tag};
 }
 
-int fg__table_reserve(fg_ctx *ctx, fg__table *table, size_t count) {
+int fg__table_grow(fg_ctx *ctx, fg__table *table, size_t count) {
     size_t size = table->slots ? (size_t)table->mask + 1 : 0, wanted = size ? size : 64;
     while (wanted - wanted / 4 < count) wanted *= 2;
-    if (wanted == size) return 0;
     if (wanted > (size_t)1 << 31) return fg__fail(ctx, FG_ELIMIT, "more than a billion different entries");
     fg__slot *slots = fg__calloc(ctx, wanted, sizeof *slots);
     if (!slots) return FG_ENOMEM;

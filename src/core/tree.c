@@ -1,43 +1,28 @@
 /*
- * The tree is derived from the stack table in one pass, by grouping the stacks depth by depth (an MSD radix
- * sort on frames ranked by name), so that nodes come out in depth-first order with sorted children:
+ * The tree is derived from the stack table: stacks sorted by the names of their frames stand as a depth-first walk
+ * meets them, and each one shares its first frames with the one before.
  *
- *      items  [ a b c | a b d | a e | f ]       a group is a run of stacks with a common prefix: one node
- *               └── a ─────────────┘ └ f        its items are sorted by their next frame; equal ones are the
- * children
+ *      sorted  a b c     new nodes  a b c        shared 0
+ *              a b d                    d               2
+ *              a e                    e                 1
+ *              f                    f                   0
  *
- * Groups wait on an explicit stack, last child first. Unique stacks mean that at most one item ends in each
- * group: it gives the node's self values. A look-up per frame in a hash of (parent, frame) was measured at
- * twice the time: each is a cache miss once the tree is larger than the caches.
+ * So one pass over neighbours counts the nodes, and a second one writes them in order, with the path from the root at
+ * hand: a node is closed, its subtree and its total known, when a stack leaves it. A look-up per frame in a hash of
+ * (parent, frame) was measured at five times the time: each is a cache miss once the tree is larger than the caches.
  */
 #include "core/tree.h"
+#include "core/order.h"
 #include <stdlib.h>
-
-enum { SMALL_GROUP = 24 };
-
-typedef struct item {
-    const uint32_t *next; /* the frame below the group's prefix */
-    uint32_t left;        /* frames from there to the leaf */
-    uint32_t stack;
-} item;
-
-typedef struct group {
-    uint32_t from, to; /* items */
-    uint32_t parent, frame, depth;
-} group;
 
 typedef struct builder {
     fg_ctx *ctx;
     const fg_profile *p;
+    uint32_t *rank;   /* of a frame in the order of names */
+    uint32_t *order;  /* stacks as the walk meets them */
+    uint32_t *shared; /* frames that a stack has in common with the one before, by place in `order` */
+    uint32_t *path;   /* nodes from the root to the last one written */
     struct fg__tree *tree;
-    size_t count, cap; /* nodes */
-    item *items, *spare;
-    uint32_t *rank;    /* frame id → place in the order of names */
-    uint32_t *by_rank; /* and back */
-    uint32_t *counts;  /* one for each rank, all 0 between groups */
-    uint32_t *seen;    /* ranks that the group at hand has */
-    group *groups;
-    size_t group_count, group_cap;
 } builder;
 
 void fg__tree_free(fg_ctx *ctx, struct fg__tree *tree) {
@@ -51,7 +36,7 @@ void fg__tree_free(fg_ctx *ctx, struct fg__tree *tree) {
     fg_free(ctx, tree);
 }
 
-/* ---- frames by name ------------------------------------------------------------------------------------ */
+/* ---- order --------------------------------------------------------------------------------------------- */
 
 static int by_name(const void *a, const void *b, void *user) {
     const fg_profile *p = user;
@@ -62,188 +47,131 @@ static int by_name(const void *a, const void *b, void *user) {
 
 static int rank_frames(builder *b) {
     size_t n = b->p->frame_count;
+    uint32_t *by_rank = fg__alloc(b->ctx, n * sizeof *by_rank);
     b->rank = fg__alloc(b->ctx, n * sizeof *b->rank);
-    b->by_rank = fg__alloc(b->ctx, n * sizeof *b->by_rank);
-    b->counts = fg__calloc(b->ctx, n, sizeof *b->counts);
-    b->seen = fg__alloc(b->ctx, n * sizeof *b->seen);
-    if (!b->rank || !b->by_rank || !b->counts || !b->seen) return FG_ENOMEM;
-    for (uint32_t i = 0; i < n; i++) b->by_rank[i] = i;
-    qsort_r(b->by_rank, n, sizeof *b->by_rank, by_name, (void *)(uintptr_t)b->p);
-    for (uint32_t i = 0; i < n; i++) b->rank[b->by_rank[i]] = i;
-    return 0;
+    int err = by_rank && b->rank ? 0 : FG_ENOMEM;
+    if (!err) {
+        for (uint32_t i = 0; i < n; i++) by_rank[i] = i;
+        qsort_r(by_rank, n, sizeof *by_rank, by_name, (void *)(uintptr_t)b->p);
+        for (uint32_t i = 0; i < n; i++) b->rank[by_rank[i]] = i;
+    }
+    fg_free(b->ctx, by_rank);
+    return err;
+}
+
+static int order_stacks(builder *b) {
+    const fg_profile *p = b->p;
+    size_t n = p->stack_count;
+    int err = rank_frames(b);
+    if (err) return err;
+    b->order = fg__alloc(b->ctx, n * sizeof *b->order);
+    if (!b->order) return FG_ENOMEM;
+    for (uint32_t i = 0; i < n; i++) b->order[i] = i;
+    return fg__stack_order(b->order, n, p, b->rank, b->rank, (uint32_t)p->frame_count);
 }
 
 /* ---- nodes --------------------------------------------------------------------------------------------- */
 
-static int grow_nodes(builder *b) {
-    if (b->count >= FG__NONE - 1)
-        return fg__fail(b->ctx, FG_ELIMIT, "the tree has more than 4 billion nodes");
+static inline const uint32_t *stack_at(const builder *b, size_t place, size_t *n) {
+    const fg_profile *p = b->p;
+    if (place + 2 * FG__AHEAD < p->stack_count) {
+        fg__stack_fetch_start(p, b->order[place + 2 * FG__AHEAD]);
+        fg__stack_fetch(p, b->order[place + FG__AHEAD]);
+    }
+    return fg__stack_at(p, b->order[place], n);
+}
+
+/* Compare each stack with the one before; sets the number of nodes, the root included, and the greatest depth. */
+static int count_nodes(builder *b, size_t *count, size_t *deepest) {
+    const uint32_t *before = NULL;
+    size_t before_n = 0;
+    *count = 1;
+    *deepest = 0;
+    for (size_t i = 0; i < b->p->stack_count; i++) {
+        size_t n, same = 0;
+        const uint32_t *stack = stack_at(b, i, &n);
+        while (same < n && same < before_n && stack[same] == before[same]) same++;
+        b->shared[i] = (uint32_t)same;
+        *count += n - same;
+        if (n > *deepest) *deepest = n;
+        before = stack;
+        before_n = n;
+    }
+    if (*count >= FG__NONE) return fg__fail(b->ctx, FG_ELIMIT, "the tree has more than 4 billion nodes");
+    return 0;
+}
+
+static int make_arrays(builder *b, size_t count, size_t deepest) {
     struct fg__tree *tree = b->tree;
-    size_t wanted = b->cap ? b->cap * 2 : 1024;
-    uint32_t **arrays[] = {&tree->parent, &tree->frame, &tree->depth};
-    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
-        uint32_t *grown = fg__realloc(b->ctx, *arrays[i], wanted * sizeof *grown);
-        if (!grown) return FG_ENOMEM;
-        *arrays[i] = grown;
-    }
-    for (size_t t = 0; t < b->p->type_count; t++) {
-        int64_t *grown = fg__realloc(b->ctx, tree->self[t], wanted * sizeof *grown);
-        if (!grown) return FG_ENOMEM;
-        tree->self[t] = grown;
-    }
-    b->cap = wanted;
-    return 0;
-}
-
-static int add_node(builder *b, uint32_t parent, uint32_t frame, uint32_t depth) {
-    if (FG__UNLIKELY(b->count == b->cap)) {
-        int err = grow_nodes(b);
-        if (err) return err;
-    }
-    size_t i = b->count++;
-    b->tree->parent[i] = parent;
-    b->tree->frame[i] = frame;
-    b->tree->depth[i] = depth;
-    for (size_t t = 0; t < b->p->type_count; t++) b->tree->self[t][i] = 0;
-    return 0;
-}
-
-static void set_self(builder *b, uint32_t stack) {
-    for (size_t t = 0; t < b->p->type_count; t++) b->tree->self[t][b->count - 1] = b->p->values[t][stack];
-}
-
-/* A group of one stack is a chain of nodes. */
-static int add_chain(builder *b, const item *it, uint32_t parent, uint32_t depth) {
-    for (uint32_t i = 0; i < it->left; i++) {
-        int err = add_node(b, parent, it->next[i], depth + 1 + i);
-        if (err) return err;
-        parent = (uint32_t)(b->count - 1);
-    }
-    set_self(b, it->stack);
-    return 0;
-}
-
-/* ---- grouping ------------------------------------------------------------------------------------------ */
-
-static void sort_small(const builder *b, item *items, uint32_t n) {
-    for (uint32_t i = 1; i < n; i++) {
-        item it = items[i];
-        uint32_t key = b->rank[*it.next], j = i;
-        for (; j > 0 && b->rank[*items[j - 1].next] > key; j--) items[j] = items[j - 1];
-        items[j] = it;
-    }
-}
-
-static int by_number(const void *a, const void *b) {
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return x < y ? -1 : x > y;
-}
-
-/* Counting sort over the ranks that occur. */
-static void sort_large(builder *b, item *items, uint32_t n) {
-    uint32_t seen = 0, at = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        uint32_t key = b->rank[*items[i].next];
-        if (!b->counts[key]++) b->seen[seen++] = key;
-    }
-    if (seen > 1) {
-        qsort(b->seen, seen, sizeof *b->seen, by_number);
-        for (uint32_t i = 0; i < seen; i++) {
-            uint32_t count = b->counts[b->seen[i]];
-            b->counts[b->seen[i]] = at;
-            at += count;
-        }
-        for (uint32_t i = 0; i < n; i++) b->spare[b->counts[b->rank[*items[i].next]]++] = items[i];
-        memcpy(items, b->spare, n * sizeof *items);
-    }
-    for (uint32_t i = 0; i < seen; i++) b->counts[b->seen[i]] = 0;
-}
-
-/* Push a group for each run of equal next frames, last first, so that the first one is popped next. */
-static int push_children(builder *b, const group *g, uint32_t node) {
-    for (uint32_t to = g->to; to > g->from;) {
-        uint32_t from = to - 1, frame = *b->items[from].next;
-        while (from > g->from && *b->items[from - 1].next == frame) from--;
-        int err = fg__grow(b->ctx, &b->groups, &b->group_cap, b->group_count + 1, sizeof *b->groups);
-        if (err) return err;
-        b->groups[b->group_count++] = (group){from, to, node, frame, g->depth + 1};
-        to = from;
+    b->path = fg__alloc(b->ctx, (deepest + 1) * sizeof *b->path);
+    if (!b->path) return FG_ENOMEM;
+    uint32_t **arrays[] = {&tree->parent, &tree->frame, &tree->depth, &tree->end};
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
+        if (!(*arrays[i] = fg__alloc(b->ctx, count * sizeof **arrays[i]))) return FG_ENOMEM;
+    fg_tree *view = &tree->view;
+    *view = (fg_tree){.count = (uint32_t)count,
+                      .type_count = (uint32_t)b->p->type_count,
+                      .max_depth = (uint32_t)deepest,
+                      .parent = tree->parent,
+                      .frame = tree->frame,
+                      .depth = tree->depth,
+                      .end = tree->end};
+    for (size_t t = 0; t < view->type_count; t++) {
+        view->self[t] = tree->self[t] = fg__alloc(b->ctx, count * sizeof *tree->self[t]);
+        view->total[t] = tree->total[t] = fg__alloc(b->ctx, count * sizeof *tree->total[t]);
+        if (!tree->self[t] || !tree->total[t]) return FG_ENOMEM;
     }
     return 0;
 }
 
-/* Turn a group into its node and its children into groups. */
-static int open_group(builder *b, group g) {
-    if (g.to - g.from == 1 && g.frame != FG_NO_FRAME)
-        return add_chain(b, &b->items[g.from], g.parent, g.depth - 1);
-    int err = add_node(b, g.parent, g.frame, g.depth);
-    if (err) return err;
-    uint32_t node = (uint32_t)(b->count - 1);
-    bool root = g.frame == FG_NO_FRAME;
-    for (uint32_t i = g.from; i < g.to; i++) {
-        item *it = &b->items[i];
-        if (!root) it->next++, it->left--;
-        if (it->left == 0) {
-            set_self(b, it->stack);
-            item first = b->items[g.from];
-            b->items[g.from] = *it;
-            b->items[i] = first;
+static inline void open_node(builder *b, uint32_t node, uint32_t frame, uint32_t depth) {
+    struct fg__tree *tree = b->tree;
+    tree->parent[node] = depth ? b->path[depth - 1] : 0;
+    tree->frame[node] = frame;
+    tree->depth[node] = depth;
+    for (size_t t = 0; t < b->p->type_count; t++) tree->self[t][node] = tree->total[t][node] = 0;
+    b->path[depth] = node;
+}
+
+/* The nodes of the path below `depth`, the last one being `depth_now` deep, have no more children. */
+static inline void close_nodes(builder *b, size_t depth_now, size_t depth, uint32_t count) {
+    struct fg__tree *tree = b->tree;
+    for (size_t d = depth_now; d > depth; d--) {
+        uint32_t node = b->path[d], parent = b->path[d - 1];
+        tree->end[node] = count;
+        for (size_t t = 0; t < b->p->type_count; t++) tree->total[t][parent] += tree->total[t][node];
+    }
+}
+
+static void write_nodes(builder *b) {
+    const fg_profile *p = b->p;
+    uint32_t count = 1;
+    size_t depth = 0;
+    open_node(b, 0, FG_NO_FRAME, 0);
+    for (size_t i = 0; i < p->stack_count; i++) {
+        size_t n;
+        const uint32_t *stack = stack_at(b, i, &n);
+        close_nodes(b, depth, b->shared[i], count);
+        for (depth = b->shared[i]; depth < n; depth++)
+            open_node(b, count++, stack[depth], (uint32_t)depth + 1);
+        for (size_t t = 0; t < p->type_count; t++) {
+            b->tree->self[t][b->path[n]] += p->values[t][b->order[i]];
+            b->tree->total[t][b->path[n]] += p->values[t][b->order[i]];
         }
     }
-    if (g.from < g.to && b->items[g.from].left == 0) g.from++;
-    uint32_t n = g.to - g.from;
-    if (n > SMALL_GROUP)
-        sort_large(b, b->items + g.from, n);
-    else
-        sort_small(b, b->items + g.from, n);
-    return push_children(b, &g, node);
+    close_nodes(b, depth, 0, count);
+    b->tree->end[0] = count;
 }
 
 static int build(builder *b) {
-    const fg_profile *p = b->p;
-    size_t n = p->stack_count;
-    b->items = fg__alloc(b->ctx, n * sizeof *b->items);
-    b->spare = fg__alloc(b->ctx, n * sizeof *b->spare);
-    if (!b->items || !b->spare) return FG_ENOMEM;
-    for (uint32_t i = 0; i < n; i++) {
-        size_t depth;
-        const uint32_t *stack = fg__stack_at(p, i, &depth);
-        if (depth >= FG__NONE) return fg__fail(b->ctx, FG_ELIMIT, "a stack has more than 4 billion frames");
-        b->items[i] = (item){stack, (uint32_t)depth, i};
-    }
-    int err = rank_frames(b);
-    if (!err) err = open_group(b, (group){0, (uint32_t)n, 0, FG_NO_FRAME, 0});
-    while (b->group_count && !err) err = open_group(b, b->groups[--b->group_count]);
+    int err = order_stacks(b);
+    if (err) return err;
+    size_t count, deepest;
+    b->shared = fg__alloc(b->ctx, b->p->stack_count * sizeof *b->shared);
+    err = b->shared ? count_nodes(b, &count, &deepest) : FG_ENOMEM;
+    if (!err) err = make_arrays(b, count, deepest);
+    if (!err) write_nodes(b);
     return err;
-}
-
-/* Children follow their parents, so one backward pass adds up totals and finds where subtrees end. */
-static int finish(builder *b) {
-    struct fg__tree *tree = b->tree;
-    size_t n = b->count, types = b->p->type_count;
-    fg_tree *view = &tree->view;
-    *view = (fg_tree){.count = (uint32_t)n, .type_count = (uint32_t)types};
-    tree->end = fg__alloc(b->ctx, n * sizeof *tree->end);
-    if (!tree->end) return FG_ENOMEM;
-    for (uint32_t i = 0; i < n; i++) {
-        tree->end[i] = i + 1;
-        if (tree->depth[i] > view->max_depth) view->max_depth = tree->depth[i];
-    }
-    for (size_t i = n - 1; i > 0; i--)
-        if (tree->end[tree->parent[i]] < tree->end[i]) tree->end[tree->parent[i]] = tree->end[i];
-    for (size_t t = 0; t < types; t++) {
-        int64_t *total = tree->total[t] = fg__alloc(b->ctx, n * sizeof *total);
-        if (!total) return FG_ENOMEM;
-        memcpy(total, tree->self[t], n * sizeof *total);
-        for (size_t i = n - 1; i > 0; i--) total[tree->parent[i]] += total[i];
-        view->self[t] = tree->self[t];
-        view->total[t] = total;
-    }
-    view->parent = tree->parent;
-    view->frame = tree->frame;
-    view->depth = tree->depth;
-    view->end = tree->end;
-    return 0;
 }
 
 int fg_profile_tree(const fg_tree **out, fg_profile *p) {
@@ -251,8 +179,7 @@ int fg_profile_tree(const fg_tree **out, fg_profile *p) {
         builder b = {.ctx = p->ctx, .p = p, .tree = fg__calloc(p->ctx, 1, sizeof *b.tree)};
         if (!b.tree) return FG_ENOMEM;
         int err = build(&b);
-        if (!err) err = finish(&b);
-        void *scratch[] = {b.items, b.spare, b.rank, b.by_rank, b.counts, b.seen, b.groups};
+        void *scratch[] = {b.rank, b.order, b.shared, b.path};
         for (size_t i = 0; i < sizeof scratch / sizeof *scratch; i++) fg_free(p->ctx, scratch[i]);
         if (err) {
             fg__tree_free(p->ctx, b.tree);

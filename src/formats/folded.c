@@ -15,19 +15,13 @@
 #include "formats/format.h"
 #include "formats/scan.h"
 #include "formats/folded.h"
+#include "formats/words.h"
 
 enum {
     CHUNK = 64 << 10, /* the first one decides whether counts are one column or two */
     LINE_MAX_BYTES = 64 << 20,
     PROBED_LINES = 16
 };
-
-/* A text that was met as a frame: the same text is the same frame. `bytes` are the name's own where that is
- * equal. */
-typedef struct token {
-    const char *bytes;
-    uint32_t n, frame;
-} token;
 
 /* A line of the chunk; its frames are frames[from … from + n). */
 typedef struct line {
@@ -41,10 +35,7 @@ typedef struct reader {
     fg_in *in;
     bool diff;
     uint64_t rounded; /* counts that had a fraction */
-    token *tokens;
-    size_t token_count, token_cap;
-    fg__table index;  /* of tokens */
-    fg__arena copies; /* of tokens that are not their frame's name */
+    fg__words words;  /* texts of frames: their ids */
     size_t chunk, mark_cap, frame_cap, line_cap;
     uint32_t *marks, *frames;
     line *lines;
@@ -167,7 +158,8 @@ static int take_counts(reader *r, int64_t *values, const uint8_t *from, const ui
 
 /* ---- frames -------------------------------------------------------------------------------------------- */
 
-static int new_token(uint32_t *out, reader *r, const char *text, uint32_t n, uint64_t hash) {
+/* The frame of a text that was not met before. */
+static int new_frame(uint32_t *out, reader *r, const char *text, uint32_t n) {
     fg_profile *p = r->p;
     fg__frame frame = {.kind = FG_KIND_UNKNOWN};
     uint32_t name = n;
@@ -177,35 +169,22 @@ static int new_token(uint32_t *out, reader *r, const char *text, uint32_t n, uin
         p->annotations |= 1u << a->kind;
         name = n - FG__ANNOTATION;
     }
-    token t = {.n = n};
     int err = fg__string_intern(&frame.name, p, text, name);
-    if (!err) err = fg__frame_intern(&t.frame, p, &frame);
-    if (!err) err = fg__grow(p->ctx, &r->tokens, &r->token_cap, r->token_count + 1, sizeof *r->tokens);
-    if (err) return err;
-    fg__string interned = fg__string_at(p, frame.name);
-    bool same = interned.n == n && memcmp(interned.bytes, text, n) == 0;
-    t.bytes = same ? interned.bytes : fg__arena_copy(p->ctx, &r->copies, text, n);
-    if (!t.bytes) return FG_ENOMEM;
-    err = fg__table_add(p->ctx, &r->index, hash, (uint32_t)r->token_count);
-    if (err) return err;
-    r->tokens[r->token_count++] = t;
-    *out = t.frame;
-    return 0;
+    return err ? err : fg__frame_intern(out, p, &frame);
 }
 
-static int find_frame(uint32_t *out, reader *r, const uint8_t *text, const uint8_t *end) {
-    uint32_t n = (uint32_t)(end - text), id;
-    uint64_t hash = fg__hash(text, n);
-    const fg__table *t = &r->index;
-    for (uint32_t at = fg__table_first(t, hash); (id = fg__table_id(t, at)) != FG__NONE;
-         at = fg__table_next(t, at)) {
-        if (!fg__table_maybe(t, at, hash)) continue;
-        const token *there = &r->tokens[id];
-        if (there->n != n || memcmp(there->bytes, text, n) != 0) continue;
-        *out = there->frame;
+static inline int find_frame(uint32_t *out, reader *r, const uint8_t *text, const uint8_t *end) {
+    fg__word word;
+    fg__word_load(&word, text, (uint32_t)(end - text), r->in->end);
+    uint64_t hash = fg__word_hash(&word);
+    const fg__word *known = fg__words_find(&r->words, &word, hash);
+    if (FG__LIKELY(known != NULL)) {
+        *out = known->value;
         return 0;
     }
-    return new_token(out, r, (const char *)text, n, hash);
+    int err = new_frame(&word.value, r, (const char *)text, word.n);
+    *out = word.value;
+    return err ? err : fg__words_add(r->p->ctx, &r->words, &word, hash);
 }
 
 /* ---- lines --------------------------------------------------------------------------------------------- */
@@ -373,9 +352,9 @@ static int read_folded(fg_profile *p, fg_in *in, const fg_read_options *options)
     int err = start(&r);
     if (!err) err = read_chunks(&r);
     if (!err) err = finish(&r);
-    void *owned[] = {r.tokens, r.index.slots, r.marks, r.frames, r.lines};
+    void *owned[] = {r.marks, r.frames, r.lines};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) fg_free(p->ctx, owned[i]);
-    fg__arena_free(p->ctx, &r.copies);
+    fg__words_free(p->ctx, &r.words);
     return err;
 }
 

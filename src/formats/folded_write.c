@@ -6,6 +6,7 @@
  * last or not) gets a rank in that order, equal texts the same one, and the stacks are sorted as strings of
  * ranks.
  */
+#include "core/order.h"
 #include "formats/folded.h"
 #include <stdlib.h>
 
@@ -27,11 +28,11 @@ typedef struct writer {
     size_t column;
     bool diff;
     label *labels;
-    fg__arena texts; /* of names that had to be changed */
-    uint32_t
-        *rank[2];    /* of a frame: within a stack, at its end; FG__NONE: does not occur there, 0: no frame */
-    uint32_t *order; /* stacks by text */
+    fg__arena texts;   /* of names that had to be changed */
+    uint32_t *rank[2]; /* of a frame: within a stack, at its end; FG__NONE: not there */
+    uint32_t *order;   /* stacks by text */
     size_t stack_count;
+    uint32_t rank_count;
 } writer;
 
 /* ---- labels -------------------------------------------------------------------------------------------- */
@@ -123,84 +124,23 @@ static int rank_keys(writer *w) {
     if (ok) {
         size_t count = collect(w, keys);
         qsort_r(keys, count, sizeof *keys, by_text, w->labels);
-        uint32_t rank = 0;
         for (size_t i = 0; i < count; i++) {
-            if (i == 0 || by_text(&keys[i - 1], &keys[i], w->labels) != 0) rank++;
-            w->rank[keys[i].last][keys[i].frame] = rank;
+            if (i == 0 || by_text(&keys[i - 1], &keys[i], w->labels) != 0) w->rank_count++;
+            w->rank[keys[i].last][keys[i].frame] = w->rank_count - 1;
         }
     }
     fg_free(p->ctx, keys);
     return ok ? 0 : FG_ENOMEM;
 }
 
-/* The rank at a place of a stack, 0 behind its end. */
-static uint32_t rank_at(const writer *w, uint32_t stack, uint32_t at) {
-    size_t n;
-    const uint32_t *frames = fg__stack_at(w->p, stack, &n);
-    return at < n ? w->rank[at + 1 == n][frames[at]] : 0;
-}
-
-/* ---- sorting: quicksort in three parts, a frame at a time ---------------------------------------------- */
-
-typedef struct range {
-    size_t from, to;
-    uint32_t at; /* places before this one are the same in the whole range */
-} range;
-
-typedef struct ranges {
-    range *list;
-    size_t count, cap;
-} ranges;
-
-static int push(fg_ctx *ctx, ranges *todo, size_t from, size_t to, uint32_t at) {
-    if (to - from < 2) return 0;
-    int err = fg__grow(ctx, &todo->list, &todo->cap, todo->count + 1, sizeof *todo->list);
-    if (!err) todo->list[todo->count++] = (range){from, to, at};
-    return err;
-}
-
-static void swap(uint32_t *a, uint32_t *b) {
-    uint32_t c = *a;
-    *a = *b;
-    *b = c;
-}
-
-/* Split a range into smaller, equal and larger at its place; equal ones go on with the next place. */
-static int split(writer *w, ranges *todo, range r) {
-    uint32_t *order = w->order, pivot = rank_at(w, order[r.from + (r.to - r.from) / 2], r.at);
-    size_t less = r.from, more = r.to;
-    for (size_t i = r.from; i < more;) {
-        uint32_t rank = rank_at(w, order[i], r.at);
-        if (rank < pivot)
-            swap(&order[i++], &order[less++]);
-        else if (rank > pivot)
-            swap(&order[i], &order[--more]);
-        else
-            i++;
-    }
-    fg_ctx *ctx = w->p->ctx;
-    int err = push(ctx, todo, r.from, less, r.at);
-    if (!err) err = push(ctx, todo, more, r.to, r.at);
-    if (!err && pivot) err = push(ctx, todo, less, more, r.at + 1);
-    return err;
-}
-
-static int sort_stacks(writer *w) {
-    ranges todo = {0};
-    int err = push(w->p->ctx, &todo, 0, w->stack_count, 0);
-    while (todo.count && !err) err = split(w, &todo, todo.list[--todo.count]);
-    fg_free(w->p->ctx, todo.list);
-    return err;
-}
-
-/* ---- lines
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- lines --------------------------------------------------------------------------------------------- */
 
 static bool same_text(const writer *w, uint32_t a, uint32_t b) {
-    uint32_t at = 0, rank;
-    while ((rank = rank_at(w, a, at)) == rank_at(w, b, at) && rank) at++;
-    return rank == rank_at(w, b, at);
+    size_t n, m, at = 0;
+    const uint32_t *x = fg__stack_at(w->p, a, &n), *y = fg__stack_at(w->p, b, &m);
+    if (n != m) return false;
+    while (at + 1 < n && w->rank[0][x[at]] == w->rank[0][y[at]]) at++;
+    return n == 0 || (at + 1 == n && w->rank[1][x[at]] == w->rank[1][y[at]]);
 }
 
 static void write_stack(fg_out *out, const writer *w, uint32_t stack) {
@@ -240,7 +180,7 @@ int fg__folded_write(fg_out *out, fg_profile *p, const fg_write_options *options
     w.column = (size_t)column;
     int err = make_labels(&w);
     if (!err) err = rank_keys(&w);
-    if (!err) err = sort_stacks(&w);
+    if (!err) err = fg__stack_order(w.order, w.stack_count, p, w.rank[0], w.rank[1], w.rank_count);
     if (!err) write_lines(out, &w);
     void *owned[] = {w.labels, w.rank[0], w.rank[1], w.order};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) fg_free(p->ctx, owned[i]);
