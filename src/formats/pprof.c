@@ -46,4 +46,5 @@ const fg_format fg__pprof = {
     .suffixes = ".pb.gz .pprof .pb .pprof.gz",
     .probe = probe,
     .read = fg__pprof_read,
+    .write = fg__pprof_write,
 };

@@ -116,8 +116,8 @@ static int set_period(pprof *f) {
     if (err || (!*name && !*unit)) return err;
     fg__buffer text = {0};
     err = fg__buffer_add(f->ctx, &text, name, strlen(name));
-    if (!err) err = fg__buffer_add(f->ctx, &text, "/", 1);
-    if (!err) err = fg__buffer_add(f->ctx, &text, unit, strlen(unit));
+    if (!err && *unit) err = fg__buffer_add(f->ctx, &text, "/", 1);
+    if (!err && *unit) err = fg__buffer_add(f->ctx, &text, unit, strlen(unit));
     if (!err) err = fg_meta_set_text(f->p, "period_type", text.bytes);
     fg_free(f->ctx, text.bytes);
     return err ? err : fg_meta_set_number(f->p, "period", period);

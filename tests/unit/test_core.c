@@ -213,15 +213,6 @@ static void metadata_has_fixed_keys(void **state) {
 
 /* ---- every allocation fails in turn -------------------------------------------------------------------- */
 
-static void *failing_alloc(void *user, void *ptr, size_t size) {
-    long *left = user;
-    if (size == 0) {
-        free(ptr);
-        return NULL;
-    }
-    return (*left)-- > 0 ? realloc(ptr, size) : NULL;
-}
-
 static int derive(fg_profile *p) {
     fg_profile *made[4] = {NULL};
     const fg_tree *tree;

@@ -260,15 +260,6 @@ static void bun_writes_it(void **state) {
 
 /* ---- every allocation fails in turn -------------------------------------------------------------------- */
 
-static void *failing_alloc(void *user, void *ptr, size_t size) {
-    long *left = user;
-    if (size == 0) {
-        free(ptr);
-        return NULL;
-    }
-    return (*left)-- > 0 ? realloc(ptr, size) : NULL;
-}
-
 static void each_allocation_may_fail(void **state) {
     (void)state;
     static const char text[] = FILE_OF("\"samples\":[5,4,6],\"timeDeltas\":[0,9,-1]");

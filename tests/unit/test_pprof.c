@@ -430,15 +430,6 @@ static void it_is_recognised(void **state) {
 
 /* ---- every allocation fails in turn -------------------------------------------------------------------- */
 
-static void *failing_alloc(void *user, void *ptr, size_t size) {
-    long *left = user;
-    if (size == 0) {
-        free(ptr);
-        return NULL;
-    }
-    return (*left)-- > 0 ? realloc(ptr, size) : NULL;
-}
-
 static void each_allocation_may_fail(void **state) {
     (void)state;
     message m = a_profile();
