@@ -76,24 +76,29 @@ typedef struct stacks {
 
 static int add(stacks *s, size_t n, int64_t count, int64_t time) {
     int64_t values[] = {time, count};
+    if (n > s->budget)
+        return fg__fail(s->c->ctx, FG_ELIMIT,
+                        "the stacks have too many frames; --max-input raises the limit");
+    s->budget -= n;
     return fg__stack_add(s->c->p, s->frames, n, fg__stack_hash(s->frames, n), s->timed ? values : values + 1,
                          NULL);
 }
 
-/* part/all of a value, such that parts that follow each other add up to it */
+/* value × (to − from) / all, rounded so that parts that follow each other add up to the value. */
 static int64_t portion(int64_t value, int64_t from, int64_t to, int64_t all) {
     __extension__ typedef __int128 wide;
     return (int64_t)((wide)value * to / all - (wide)value * from / all);
 }
 
-/* The samples of a node by the lines they were on. */
-static int add_by_line(stacks *s, const cpu_node *node, const cpu_tick *ticks, size_t n) {
+/* The samples of a node by the lines they were on: ticks[from … to). */
+static int add_by_line(stacks *s, const cpu_node *node, size_t from, size_t to) {
+    const cpu_tick *ticks = s->c->ticks;
     int64_t all = 0, seen = 0;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = from; i < to; i++)
         if (!fg__add64(&all, all, ticks[i].ticks))
             return fg__fail(s->c->ctx, FG_ELIMIT, "too many ticks in a node");
     int err = 0;
-    for (size_t i = 0; i < n && !err; i++) {
+    for (size_t i = from; i < to && !err; i++) {
         fg__frame frame = *fg__frame_at(s->c->p, node->frame);
         frame.line = ticks[i].line;
         err = fg__frame_intern(&s->frames[node->depth - 1], s->c->p, &frame);
@@ -106,17 +111,13 @@ static int add_by_line(stacks *s, const cpu_node *node, const cpu_tick *ticks, s
     return err;
 }
 
-static int add_node(stacks *s, uint32_t i, const cpu_tick *ticks, size_t tick_count) {
+static int add_node(stacks *s, uint32_t i, size_t from, size_t to) {
     const cpu_node *node = &s->c->nodes[i];
-    if (node->depth > s->budget)
-        return fg__fail(s->c->ctx, FG_ELIMIT,
-                        "the stacks have too many frames; --max-input raises the limit");
-    s->budget -= node->depth;
     int err = fg__grow(s->c->ctx, &s->frames, &s->cap, node->depth, sizeof *s->frames);
     if (err) return err;
     uint32_t at = i;
     for (size_t d = node->depth; d > 0; at = s->c->nodes[at].parent) s->frames[--d] = s->c->nodes[at].frame;
-    if (tick_count && node->depth) return add_by_line(s, node, ticks, tick_count);
+    if (from < to && node->depth) return add_by_line(s, node, from, to);
     return add(s, node->depth, node->count, node->time);
 }
 
@@ -136,11 +137,10 @@ static int check_work(const cpuprofile *c) {
 int fg__cpuprofile_stacks(cpuprofile *c, bool timed) {
     stacks s = {.c = c, .timed = timed, .budget = fg__max_input(c->options) / sizeof *s.frames};
     int err = check_work(c);
-    const cpu_tick *ticks = c->ticks, *end = c->ticks + c->tick_count; /* in the order of the nodes */
-    for (uint32_t i = 0; i < c->ids.count && !err; i++) {
-        const cpu_tick *from = ticks;
-        while (ticks < end && ticks->node == i) ticks++;
-        if (is_shown(c, &c->nodes[i])) err = add_node(&s, i, from, (size_t)(ticks - from));
+    size_t from = 0, to = 0; /* ticks are in the order of the nodes */
+    for (uint32_t i = 0; i < c->ids.count && !err; i++, from = to) {
+        while (to < c->tick_count && c->ticks[to].node == i) to++;
+        if (is_shown(c, &c->nodes[i])) err = add_node(&s, i, from, to);
     }
     fg_free(c->ctx, s.frames);
     return err;
