@@ -1,6 +1,6 @@
 // A small service to profile, for Node and for Bun, without dependencies.
 //
-//   GET  /work                            one round of all four functions, in the shares below
+//   GET  /work                            one round of all four functions, in their shares
 //   GET  /fibonacci … /hashing            one round of that function alone (not counted in /shares)
 //   GET  /shares                          the share of the time that each function has taken of /work
 //   POST /admin/cpu-profile               {"durationMs": N, "intervalUs": N} answers with a .cpuprofile
@@ -12,7 +12,6 @@ const http = require('node:http');
 const { Session } = require('node:inspector');
 const { createHash, timingSafeEqual } = require('node:crypto');
 
-const SHARES = { fibonacci: 0.4, matrix_multiply: 0.3, sorting: 0.2, hashing: 0.1 };
 // Not a multiple of a sampler's period, so that samples fall everywhere in a round.
 const ROUND_MS = 23;
 const MAX_BODY = 4096;
@@ -30,7 +29,8 @@ const left = Float64Array.from({ length: SIDE * SIDE }, (_, i) => i % 7);
 const right = Float64Array.from({ length: SIDE * SIDE }, (_, i) => i % 11);
 const product = new Float64Array(SIDE * SIDE);
 
-function matrix_multiply() {
+function matrix_multiply(seed) {
+  left[0] = seed;
   for (let row = 0; row < SIDE; row++) {
     for (let column = 0; column < SIDE; column++) {
       let sum = 0;
@@ -86,36 +86,35 @@ function hashing(seed) {
   return hash >>> 0;
 }
 
-const CALLS = {
-  fibonacci: () => fibonacci(20),
-  matrix_multiply: () => matrix_multiply(),
-  sorting: (seed) => sorting(seed),
-  hashing: (seed) => hashing(seed),
+// A round tops each task up to its share of the whole, so a call that overshoots is made good in the next
+// round and the shares stay exact over time. The functions are called as they are: a wrapper would be named
+// after its key and be one more frame of that name.
+const tasks = {
+  fibonacci: { share: 0.4, run: fibonacci, argument: 20, spentMs: 0 },
+  matrix_multiply: { share: 0.3, run: matrix_multiply, argument: 1, spentMs: 0 },
+  sorting: { share: 0.2, run: sorting, argument: 1, spentMs: 0 },
+  hashing: { share: 0.1, run: hashing, argument: 1, spentMs: 0 },
 };
+const totalMs = () => Object.values(tasks).reduce((sum, task) => sum + task.spentMs, 0);
 
-// What each function has taken of /work so far, in milliseconds. A round tops each one up to its share of
-// the whole, so a call that overshoots is made good in the next round and the shares stay exact over time.
-const spent = Object.fromEntries(Object.keys(SHARES).map((name) => [name, 0]));
-const total = () => Object.values(spent).reduce((sum, ms) => sum + ms, 0);
-
-function spend(name, ms) {
+function spend(task, ms) {
   const start = performance.now();
   let took = 0;
-  for (let seed = 1; took < ms; seed++) {
-    CALLS[name](seed);
+  while (took < ms) {
+    task.run(task.argument);
     took = performance.now() - start;
   }
   return took;
 }
 
 function work() {
-  const goal = total() + ROUND_MS;
-  for (const name of Object.keys(SHARES)) spent[name] += spend(name, SHARES[name] * goal - spent[name]);
+  const goal = totalMs() + ROUND_MS;
+  for (const task of Object.values(tasks)) task.spentMs += spend(task, task.share * goal - task.spentMs);
 }
 
 function shares() {
-  const whole = total() || 1;
-  return Object.fromEntries(Object.entries(spent).map(([name, ms]) => [name, ms / whole]));
+  const whole = totalMs() || 1;
+  return Object.fromEntries(Object.entries(tasks).map(([name, task]) => [name, task.spentMs / whole]));
 }
 
 function refusal(request) {
@@ -185,7 +184,7 @@ async function answer(request) {
   if (request.method !== 'GET') return [404, { error: 'not found' }];
   if (name === 'shares') return [200, shares()];
   if (name === 'work') work();
-  else if (Object.hasOwn(CALLS, name)) spend(name, ROUND_MS);
+  else if (Object.hasOwn(tasks, name)) spend(tasks[name], ROUND_MS);
   else return [404, { error: 'not found' }];
   return [200, { done: name }];
 }
@@ -201,5 +200,5 @@ const server = http.createServer((request, response) => {
 
 server.listen(Number(process.env.PORT || 0), '127.0.0.1', () => {
   console.log(`listening on http://127.0.0.1:${server.address().port}`);
-  console.log(`shares ${JSON.stringify(SHARES)}`);
+  for (const [name, task] of Object.entries(tasks)) console.log(`share ${name} ${task.share}`);
 });
