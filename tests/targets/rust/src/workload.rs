@@ -83,6 +83,10 @@ fn sorting(seed: u32) -> u32 {
 
 #[inline(never)]
 fn hash_block(hash: u32, block: &[u8]) -> u32 {
+    if block.len() > 4096 {
+        let (first, second) = block.split_at(block.len() / 2);
+        return hash_block(hash_block(hash, first), second);
+    }
     block.iter().fold(hash, |hash, byte| {
         (hash ^ u32::from(*byte)).wrapping_mul(16777619)
     })
@@ -91,7 +95,7 @@ fn hash_block(hash: u32, block: &[u8]) -> u32 {
 #[inline(never)]
 fn hashing(seed: u32) -> u32 {
     let text: Vec<u8> = (0..TEXT).map(|i| i as u8).collect();
-    text.chunks(4096).fold(seed, hash_block)
+    hash_block(seed, &text)
 }
 
 /// One function, the share of /work that it is to take, and what it has taken so far.
