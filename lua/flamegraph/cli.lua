@@ -8,6 +8,7 @@ local op = require "flamegraph.op"
 local output = require "flamegraph.output"
 local parser = require "flamegraph.parser"
 local profile = require "flamegraph.profile"
+local progress = require "flamegraph.progress"
 local run = require "flamegraph.run"
 local scripts = require "flamegraph.scripts"
 
@@ -265,6 +266,7 @@ function cli.main(words)
   if not line then return usage("flame-graph", why) end
   debugging = line.debug
   log.quiet = line.quiet
+  progress.shown = true
   scripts.prepend(line.folders)
   assert = assert_with_code -- luacheck: ignore
   op.signals(true)

@@ -47,8 +47,7 @@ local function refused(options, answer)
     return "it was redirected to another host, where the credential was not sent; give that address as the URL"
   end
   if not name then return "it asks for a credential, and none was given" end
-  return (answer.status == 403 and "the credential from %s has no right to do this"
-    or "the service does not accept the credential from %s"):format(name)
+  return ("the service refused the credential from %s"):format(name)
 end
 
 local function status_message(options, answer)

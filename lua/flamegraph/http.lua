@@ -1,6 +1,7 @@
 -- fg.http: one request, its options checked, its failures in words.
 
 local check = require "flamegraph.check"
+local json = require "flamegraph.json"
 local loop = require "flamegraph.loop"
 local op = require "flamegraph.op"
 
@@ -69,9 +70,8 @@ end
 
 local function set_json(request, has, value)
   if request.body then check.fail("fg.http: either body or json, not both") end
-  local json = require "cjson" -- stock Lua needs it for this alone
-  local ok, text = pcall(json.encode, value)
-  if not ok then check.fail("fg.http: json: %s", text) end
+  local text, why = json.encode(value)
+  if not text then check.fail("fg.http: json: %s", why) end
   request.body = text
   if has["content-type"] then return end
   table.move({ "content-type", "application/json" }, 1, 2, #request.headers + 1, request.headers)
@@ -133,8 +133,7 @@ end
 -- @treturn table|nil `status`; `headers` (names in lower case); `body`; `url` (the last one asked);
 --   `elapsed` (s); `withheld` (true: a redirect led elsewhere, and headers stayed behind). nil, message,
 --   code for a failure: "NET", "TIMEOUT", "LIMIT", "FORMAT", "REMOTE", "INVAL", "INTERRUPTED".
--- @usage local res, err = fg.http { url = args.url .. "/admin/profile", query = { seconds = 30 }, timeout =
---   60 }
+-- @usage local res, err = fg.http { url = args.url .. "/admin/profile", timeout = "60s" }
 -- if not res then return nil, err end
 local function http(options)
   options = check.options("fg.http", options, spec)

@@ -9,7 +9,10 @@ local loop = require "flamegraph.loop"
 local profile = require "flamegraph.profile"
 local system = require "flamegraph.system"
 
-local progress = {}
+local progress = {
+  --- Whether anything is shown; the command says so. Stock Lua is left in peace.
+  shown = false,
+}
 
 local redraw_seconds = 0.25
 
@@ -48,6 +51,7 @@ local function facts(bar, now)
 end
 
 local function draw()
+  if not progress.shown or log.quiet or not log.columns() then return end
   local bar = bars[#bars]
   if not bar then return log.line(nil) end
   local more = #bars > 1 and (" (and %d more)"):format(#bars - 1) or ""
@@ -67,7 +71,7 @@ local function count_bytes(waiting, threads)
 end
 
 local function announce(bar)
-  if bar.announced or log.columns() then return end
+  if bar.announced or not progress.shown or log.columns() then return end
   bar.announced = true
   local parts = {}
   if bar.seconds then parts[#parts + 1] = "for " .. whole_text(bar.seconds) end
@@ -78,7 +82,7 @@ end
 local function tick(waiting, threads)
   count_bytes(waiting, threads)
   for _, bar in ipairs(bars) do announce(bar) end
-  if log.columns() and not log.quiet then draw() end
+  draw()
 end
 
 --- Change what is shown.
@@ -98,7 +102,7 @@ function Bar:close()
     if bar == self then table.remove(bars, i) end
   end
   if #bars == 0 then loop.ticker = nil end
-  if log.columns() and not log.quiet then draw() end
+  draw()
 end
 
 Bar.__close = Bar.close

@@ -1,5 +1,6 @@
 -- The types of arguments: one row each. A row checks a value, be it the text of a flag or a Lua value:
 --
+--   describe  what it takes, for the reference
 --   metavar   what help calls the value; nil: a flag without a value
 --   check     (value, arg) → the value to use, or nil and what is wrong ("takes …"): it follows the argument's name
 
@@ -23,9 +24,10 @@ local function text(value)
   return value
 end
 
-types.string = { metavar = "TEXT", check = text }
+types.string = { describe = "any text", metavar = "TEXT", check = text }
 
 types.boolean = {
+  describe = "a flag; from the environment or the config 1, true, yes, 0, false, no",
   check = function(value)
     local words = { ["1"] = true, ["true"] = true, yes = true, ["0"] = false, ["false"] = false, no = false }
     if type(value) == "boolean" then return value end
@@ -35,6 +37,7 @@ types.boolean = {
 }
 
 types.number = {
+  describe = "a number",
   metavar = "N",
   check = function(value)
     local number = tonumber(value)
@@ -44,6 +47,7 @@ types.number = {
 }
 
 types.integer = {
+  describe = "a whole number from 0",
   metavar = "N",
   check = function(value)
     local number = math.tointeger(tonumber(value))
@@ -53,6 +57,7 @@ types.integer = {
 }
 
 types.duration = {
+  describe = 'seconds, or a text such as `"500ms"`, `"30s"`, `"2m"`; scripts see seconds',
   metavar = "TIME",
   check = function(value)
     local seconds = check.seconds(value)
@@ -64,6 +69,7 @@ types.duration = {
 }
 
 types.size = {
+  describe = 'bytes, or a text such as `"500M"`, `"2G"` (powers of 1024); scripts see bytes',
   metavar = "SIZE",
   check = function(value)
     local bytes = check.bytes(value)
@@ -73,6 +79,7 @@ types.size = {
 }
 
 types.url = {
+  describe = "an http or https URL; slashes at its end are taken off",
   metavar = "URL",
   check = function(value)
     if type(value) ~= "string" then return nil, "takes a URL, not " .. shown(value) end
@@ -85,6 +92,7 @@ types.url = {
 }
 
 types.path = {
+  describe = "a file that is read",
   metavar = "FILE",
   check = function(value)
     if type(value) ~= "string" or value == "" then return nil, "takes a path, not " .. shown(value) end
@@ -93,9 +101,14 @@ types.path = {
 }
 
 --- What is written; what the command line says of pictures goes there (flamegraph.output).
-types.output = { metavar = "FILE", check = types.path.check }
+types.output = {
+  describe = "a file that is written; it brings the picture's flags with it",
+  metavar = "FILE",
+  check = types.path.check,
+}
 
 types.pid = {
+  describe = "the id of a process that exists",
   metavar = "PID",
   check = function(value)
     local pid = math.tointeger(tonumber(value))
@@ -106,6 +119,7 @@ types.pid = {
 }
 
 types.enum = {
+  describe = "one of `choices`",
   metavar = "WORD",
   check = function(value, arg)
     for _, choice in ipairs(arg.choices) do
@@ -116,6 +130,7 @@ types.enum = {
 }
 
 types.pattern = {
+  describe = "a regular expression (PCRE2)",
   metavar = "REGEX",
   check = function(value)
     if type(value) ~= "string" then return nil, "takes a regular expression, not " .. shown(value) end
@@ -126,6 +141,7 @@ types.pattern = {
 }
 
 types.rename = {
+  describe = "`PATTERN=REPLACEMENT`",
   metavar = "REGEX=TEXT",
   check = function(value)
     if type(value) ~= "string" then return nil, "takes PATTERN=REPLACEMENT, not " .. shown(value) end
@@ -136,6 +152,7 @@ types.rename = {
 }
 
 types.format = {
+  describe = "the name of a format that is written",
   metavar = "FORMAT",
   check = function(value)
     local names = {}

@@ -158,6 +158,21 @@ static int rename_frame(void *user, fg_frame *frame) {
     return 0;
 }
 
+/***
+ * Keep, drop, hide and rename frames. Patterns are regular expressions (PCRE2) that may match anywhere in a
+ * name. A function is called once for each different frame (see `stacks`).
+ *
+ * @function Profile:filter
+ * @tparam table options
+ * @tparam[opt] string|{string,...}|function options.focus keep the stacks that have a matching frame
+ * @tparam[opt] string|{string,...}|function options.ignore drop the stacks that have a matching frame
+ * @tparam[opt] string|{string,...}|function options.hide take matching frames out of their stacks; the callee's
+ *   time goes to the caller
+ * @tparam[opt] string|{string,...}|function options.rename "PATTERN=REPLACEMENT" ($1 is a group), or a
+ *   function(name, frame) that returns the new name or nil
+ * @treturn Profile|nil nil, message, code: "EMPTY" where nothing is left
+ * @usage p = assert(p:filter { hide = "^std::", focus = function(frame) return frame.module == "libc" end })
+ */
 int fg__lua_filter(lua_State *L) {
     fg_profile *p = fg__lua_profile(L, PROFILE);
     static const fg__lua_option rows[] = {{"focus", FG__LUA_ANY, 0},

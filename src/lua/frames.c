@@ -84,6 +84,15 @@ static int next_stack(lua_State *L) {
     return 3;
 }
 
+/***
+ * Iterate over the unique stacks. A frame is a table: `name`, `kind` ("native", "js", …, "unknown"), and where
+ * they are known `file`, `line`, `module`. The same frame is the same table.
+ *
+ * @function Profile:stacks
+ * @tparam[opt] string type value type of `value`; otherwise the default one
+ * @treturn function giving `frames` (a list, outermost first), `value`, `values` (in the order of `types`)
+ * @usage for frames, value in p:stacks() do print(frames[#frames].name, value) end
+ */
 int fg__lua_stacks(lua_State *L) {
     push_iterator(L, next_stack);
     return 1;
@@ -107,6 +116,16 @@ static int next_node(lua_State *L) {
     return 1;
 }
 
+/***
+ * Iterate over the nodes of the calling-context tree, parents before children, children by name. A node is a
+ * new table with the fields of a frame and `depth` (the outermost have 1), `self`, `total`, `index` and
+ * `parent` (the parent's index; 0: none).
+ *
+ * @function Profile:nodes
+ * @tparam[opt] string type value type of `self` and `total`; otherwise the default one
+ * @treturn function giving a node
+ * @usage for node in p:nodes() do print(("  "):rep(node.depth) .. node.name, node.total) end
+ */
 int fg__lua_nodes(lua_State *L) {
     push_iterator(L, next_node);
     return 1;
@@ -179,6 +198,15 @@ static void check_values(lua_State *L, int index, fg_profile *p, int64_t *values
 
 enum { MAX_DEPTH = 1 << 20 };
 
+/***
+ * Add values to a stack.
+ *
+ * @function Profile:add
+ * @tparam {string|table,...} frames names or frames (as in `stacks`), outermost first
+ * @tparam integer|{integer,...} values one for each value type, not negative
+ * @treturn boolean|nil true; nil, message, code where a sum does not fit
+ * @usage p:add({ "main", { name = "parse", file = "parse.c", line = 12, kind = "native" } }, 3)
+ */
 int fg__lua_add(lua_State *L) {
     fg_profile *p = fg__lua_profile(L, 1);
     luaL_checktype(L, 2, LUA_TTABLE);

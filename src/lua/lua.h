@@ -2,17 +2,21 @@
  * lua: the only folder that sees lua.h. One binding file per Lua-visible type; everything else of the Lua
  * half is lua/flamegraph. May use all other folders; only the command (src/cli) uses it.
  *
- *   state.c     what a Lua state gets: the context, package.preload, how failures are handed to scripts
- *   module.c    luaopen_flamegraph: require "flamegraph"
- *   options.c   option tables: { title = "…", width = 800 } into a C struct, checked
- *   profile.c   flamegraph.profile: the Profile userdata       frames.c   its frames, stacks and nodes as Lua
- * values filter.c    p:filter{…} pattern.c   flamegraph.pattern                             system.c
- * flamegraph.system: folders, terminals, host scripts.c   flamegraph.embedded: the Lua files that are built
- * in op.c        flamegraph.op: what waits (HTTP, processes, timers) on the loop of src/sys
+ *   state.c    what a Lua state gets: the context, package.preload, how failures reach scripts
+ *   module.c   luaopen_flamegraph: require "flamegraph"
+ *   options.c  option tables: { title = "…", width = 800 } into a C struct, checked
+ *   profile.c  flamegraph.profile: the Profile userdata
+ *   ask.c      its methods total, top, meta …
+ *   write.c    its methods write and format
+ *   frames.c   its frames, stacks and nodes as Lua values, and back
+ *   filter.c   its method filter
+ *   pattern.c  flamegraph.pattern: regular expressions
+ *   system.c   flamegraph.system: folders, terminals, clocks
+ *   scripts.c  flamegraph.embedded: the Lua files that are built in
+ *   op.c       flamegraph.op: what waits (HTTP, processes, timers), on the loop of src/sys; see op.h
  *
- * Rules: a resource becomes a userdata with __gc before anything can raise; no Lua error passes through a C
- * frame of another folder (a callback into Lua runs under lua_pcall and its error is raised again at the
- * end).
+ * A resource becomes a userdata with __gc before anything can raise. No Lua error passes through a frame of
+ * another folder: a callback into Lua runs under lua_pcall, and its error is raised again at the end.
  */
 #ifndef FG_LUA_H
 #define FG_LUA_H
@@ -86,6 +90,8 @@ int fg__lua_nodes(lua_State *L);
 int fg__lua_add(lua_State *L);
 /* filter.c */
 int fg__lua_filter(lua_State *L);
+/* ask.c, write.c: methods of a profile, functions of the module */
+extern const luaL_Reg fg__lua_asking[], fg__lua_writing[], fg__lua_writing_functions[];
 
 /* ---- patterns ------------------------------------------------------------------------------------------ */
 

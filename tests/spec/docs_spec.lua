@@ -1,0 +1,5 @@
+describe("the reference", function()
+  it("is what docs/generate.lua writes from the source", function()
+    assert.is_true(os.execute "lua5.4 docs/generate.lua --check")
+  end)
+end)
