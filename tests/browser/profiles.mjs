@@ -13,7 +13,7 @@ function random(seed) {
 const WORDS = ['parse', 'commit', 'buffer', 'lookup', 'worker', 'stream', 'encode', 'digest', 'query', 'merge', 'page', 'alloc'];
 
 /**
- * Some 104,000 frames, each wide enough for any tool to draw: 3,000 stacks that share 8 to 12 outer frames and are 44
+ * Some 104,000 frames, each wide enough for any tool to draw: 3,000 stacks that share 8 to 12 outer frames and are 45
  * deep. This is the size at which pictures with an element for each frame become unusable.
  */
 export function big() {
@@ -23,7 +23,7 @@ export function big() {
   for (let stack = 0; stack < 3000; stack++) {
     const frames = [];
     for (let depth = 0; depth < 12; depth++) frames.push(names[(stack >> (11 - depth)) + depth * 97]);
-    const depth = 44 + Math.floor(next() * 4) - 2;
+    const depth = 45 + Math.floor(next() * 4) - 2;
     while (frames.length < depth) frames.push(pick(names));
     lines.push(`${frames.join(';')} ${900 + Math.floor(next() * 200)}`);
   }
@@ -62,9 +62,15 @@ export function mixed(change = false) {
   return lines.join('\n');
 }
 
+/** One stack of 5,000 frames, far deeper than any picture can be high, and a frame of one in ten million. */
+export function deep() {
+  const frames = Array.from({ length: 5000 }, (_, i) => `level_${i}`);
+  return `${frames.join(';')} 10000000\nlevel_0;needle 1`;
+}
+
 /** Names that try to be markup, a script, a URL or a regular expression's trouble. */
 export const HOSTILE = ['</title><script>alert(1)</script>', ']]><script>alert(2)</script>', '<img src=x onerror=alert(3)>',
-  '"\' onload="alert(4)', '&lt;b&gt;&#60;', 'javascript:alert(5)', '[unclosed (group', '${7*7}{{7*7}}', 'タスク実行🔥関数', '%3Cscript%3E'];
+  '"\' onload="alert(4)', '&lt&gt&#60&amp', 'javascript:alert(5)', '[unclosed (group', '${7*7}{{7*7}}', 'タスク実行🔥関数', '%3Cscript%3E'];
 
 export function hostile() {
   return HOSTILE.map((name, i) => `${HOSTILE[0]};${name};leaf ${10 + i}`).join('\n');

@@ -28,14 +28,15 @@ async function unpack(bytes, method) {
 
 /** Sections by tag: a list for each, in their order. */
 async function sectionsOf(bytes) {
-  const view = new DataView(bytes.buffer), found = [];
+  const view = new DataView(bytes.buffer), tags = [], contents = [];
   for (let at = HEADER; at < bytes.length;) {
     const stored = view.getUint32(at + 6, true), from = at + SECTION;
-    found.push({ tag: String.fromCharCode(bytes[at]), content: unpack(bytes.subarray(from, from + stored), bytes[at + 1]) });
+    tags.push(String.fromCharCode(bytes[at]));
+    contents.push(unpack(bytes.subarray(from, from + stored), bytes[at + 1]));
     at = from + stored;
   }
   const sections = {};
-  for (const { tag, content } of found) (sections[tag] ??= []).push(await content);
+  (await Promise.all(contents)).forEach((content, i) => (sections[tags[i]] ??= []).push(content));
   return sections;
 }
 

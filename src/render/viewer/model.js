@@ -119,14 +119,14 @@ class Model {
 
   /** { hit, nodes, sums }: hit[frame] says which frames match; sums[type] counts nested matches once. */
   search(pattern) {
-    const hit = Uint8Array.from(this.frames, frame => pattern.test(frame.name)), nodes = [];
-    const sums = this.total.map(() => 0);
-    for (let i = 1, covered = 0; i < this.count; i++) {
-      if (!hit[this.frame[i]]) continue;
+    const { frames, frame, end, total, count } = this;
+    const hit = Uint8Array.from(frames, ({ name }) => pattern.test(name)), nodes = [], sums = total.map(() => 0);
+    for (let i = 1, covered = 0; i < count; i++) {
+      if (!hit[frame[i]]) continue;
       nodes.push(i);
       if (i < covered) continue;
-      covered = this.end[i];
-      this.total.forEach((total, type) => sums[type] += total[i]);
+      covered = end[i];
+      for (let type = 0; type < sums.length; type++) sums[type] += total[type][i];
     }
     return { hit, nodes, sums };
   }

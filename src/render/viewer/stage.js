@@ -65,10 +65,13 @@ class Stage {
     return this.down ? depth * this.row : this.full - (depth + 1) * this.row;
   }
 
-  /** [x, width] of a node in px, cut at the edges. */
-  extent(node) {
-    if (node < this.top) return [0, this.size];
-    return [(this.model.start[node] - this.model.start[this.top]) * this.scale, this.model.width[node] * this.scale];
+  /** Where a node starts and how wide it is, in px. What is above the zoomed frame takes all of the row. */
+  left(node) {
+    return node < this.top ? 0 : (this.model.start[node] - this.model.start[this.top]) * this.scale;
+  }
+
+  span(node) {
+    return node < this.top ? this.size : this.model.width[node] * this.scale;
   }
 
   at(clientX, clientY) {
@@ -89,9 +92,9 @@ class Stage {
       const y = this.rowTop(depth) - scrolled;
       if (y <= -this.row || y >= this.height) continue;
       for (const node of this.rows[depth]) {
-        const [x, width] = this.extent(node);
-        if (width >= LABEL) this.label(node, x, y, width);
-        else this.sliver(node, x, y, width);
+        const width = this.span(node);
+        if (width >= LABEL) this.label(node, this.left(node), y, width);
+        else this.sliver(node, this.left(node), y, width);
       }
     }
     this.flush();
@@ -150,9 +153,8 @@ class Stage {
     const seen = depth >= 0 && (this.model.contains(this.top, this.current) || this.above.includes(this.current));
     this.marker.hidden = !seen;
     if (!seen) return;
-    const [x, width] = this.extent(this.current);
-    this.marker.style.transform = `translate(${x}px,${this.rowTop(depth) - this.scroller.scrollTop}px)`;
-    this.marker.style.width = `${Math.max(width, 2)}px`;
+    this.marker.style.transform = `translate(${this.left(this.current)}px,${this.rowTop(depth) - this.scroller.scrollTop}px)`;
+    this.marker.style.width = `${Math.max(this.span(this.current), 2)}px`;
     this.marker.style.height = `${this.row}px`;
   }
 

@@ -244,8 +244,8 @@ async function start(root) {
   let profile;
   try {
     profile = await decode(root);
-  } catch (error) {
-    return stay(root, `its profile cannot be read (${error.message})`);
+  } catch {
+    return stay(root, 'the profile in it is damaged');
   }
   new Viewer(root, profile, document.documentElement === root);
 }
