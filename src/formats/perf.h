@@ -1,0 +1,127 @@
+/*
+ * The pieces of the `perf script` reader.
+ *
+ *   perf_script.c  the reader: samples, metadata, errors
+ *   perf_seen.c    lines seen before, and the frames that they stand for
+ *   perf_lines.c   an event line and a frame line, taken apart
+ *   perf_names.c   what perf prints for a symbol, made fit to be read
+ */
+#ifndef FG_PERF_H
+#define FG_PERF_H
+
+#include "formats/format.h"
+
+/* A piece of somebody else's text. */
+typedef struct fg__slice {
+    const char *p;
+    size_t n;
+} fg__slice;
+
+static inline fg__slice fg__slice_of(const char *p, const char *end) {
+    return (fg__slice){p, (size_t)(end - p)};
+}
+static inline fg__slice fg__slice_skip(fg__slice s, size_t n) {
+    return (fg__slice){s.p + n, s.n - n};
+}
+static inline bool fg__slice_is(fg__slice s, const char *text) {
+    return s.n == strlen(text) && memcmp(s.p, text, s.n) == 0;
+}
+static inline bool fg__slice_starts(fg__slice s, const char *text) {
+    size_t n = strlen(text);
+    return s.n >= n && memcmp(s.p, text, n) == 0;
+}
+static inline bool fg__slice_ends(fg__slice s, const char *text) {
+    size_t n = strlen(text);
+    return s.n >= n && memcmp(s.p + s.n - n, text, n) == 0;
+}
+static inline bool fg__slice_has(fg__slice s, const char *text) {
+    return memmem(s.p, s.n, text, strlen(text)) != NULL;
+}
+static inline bool fg__is_space(char c) {
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+static inline bool fg__is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
+static inline bool fg__is_hex(char c) {
+    return fg__is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+/* Without the white space around it. */
+fg__slice fg__slice_trim(fg__slice s);
+/* The next word, words being separated by spaces; *rest is what follows it. Empty: there is none. */
+fg__slice fg__slice_word(fg__slice *rest);
+
+/* ---- lines -------------------------------------------------------------------------------------------------------- */
+
+/* An event line: "V8 Worker 12/34 [001] 5.678901:   1001001 cycles:u:  7f3a main+0x4 (/bin/a)". */
+typedef struct fg__perf_event {
+    fg__slice comm;
+    fg__slice pid, tid; /* "?" and "" where the text has none */
+    fg__slice name;     /* of the event, its modifiers included: "cycles:u" */
+    fg__slice rest;     /* behind the event: a frame, or a tracepoint's payload */
+    int64_t time;       /* ns; -1: none */
+    int64_t period;     /* -1: none */
+    size_t thread_end;  /* the part of the line that names the thread */
+} fg__perf_event;
+
+/* False: this is no event line. */
+bool fg__perf_event_parse(fg__perf_event *out, fg__slice line);
+/* Whether it is an event line beyond doubt: one with a thread and a time stamp. */
+bool fg__perf_event_certain(const fg__perf_event *event);
+
+/* A frame line: "7f3a main+0x4 (/bin/a)". */
+typedef struct fg__perf_frame {
+    fg__slice address, symbol, module; /* module: empty where the text has none */
+} fg__perf_frame;
+
+/* False: this is no frame line. */
+bool fg__perf_frame_parse(fg__perf_frame *out, fg__slice line);
+
+/* ---- names -------------------------------------------------------------------------------------------------------- */
+
+/* Kernel, JIT, native, or unknown when the module says nothing. */
+fg_kind fg__perf_kind(fg__slice module);
+/* The symbol without its offset and with Rust's escapes undone. The result is in `symbol` or in `buffer`. */
+int fg__perf_symbol(fg__slice *out, fg_ctx *ctx, fg__buffer *buffer, fg__slice symbol);
+/* Cut the first call of "a->b->c", a JIT's way to print inlined calls, outermost first. False at the end. */
+bool fg__perf_call(fg__slice *out, fg__slice *calls);
+/* Put a call's name, tidied, into `name`. */
+int fg__perf_name(fg_ctx *ctx, fg__buffer *name, fg__slice call, const fg__perf_frame *frame, bool java,
+                  bool addresses);
+/* Whether perf found no symbol. */
+bool fg__perf_unknown(fg__slice symbol);
+
+/* ---- lines seen before -------------------------------------------------------------------------------------------- */
+
+/* What a line stands for. */
+typedef struct fg__perf_seen {
+    uint32_t n;     /* bytes of text */
+    uint32_t frame; /* its frame or, when count > 1, where its frames start in `inlined`, innermost first */
+    uint32_t count; /* of frames; 0: it stands for none */
+    uint8_t what;   /* the same text means different frames here and there: see perf_seen.c */
+    bool java;      /* a thread of a JVM */
+    bool unknown;   /* no symbol: it bears the name of its module */
+    bool inlined;   /* by the compiler: no frame of its own on the machine's stack */
+} fg__perf_seen;
+
+typedef struct fg__perf_lines {
+    fg_profile *p;
+    const fg_read_options *options;
+    uint8_t *lines; /* one behind the other, each an fg__perf_seen and its text */
+    size_t used, cap;
+    fg__table index;
+    uint32_t *inlined; /* the frames of lines that stand for several */
+    size_t inlined_count, inlined_cap;
+    fg__buffer symbol, name; /* scratch */
+} fg__perf_lines;
+
+/* The outermost frame of an event line's thread. */
+int fg__perf_thread(fg__perf_seen *out, fg__perf_lines *lines, const fg__perf_event *event, fg__slice line);
+/*
+ * What the frame line `whole` stands for, in a thread of a JVM or not; `text` is all of it that is behind its
+ * address. 1: *out is set. 0: this is no frame line. Negative: an error.
+ */
+int fg__perf_frames(fg__perf_seen *out, fg__perf_lines *lines, fg__slice whole, fg__slice text, bool java);
+void fg__perf_lines_free(fg__perf_lines *lines);
+
+#endif

@@ -1,0 +1,441 @@
+/*
+ * The text that `perf script` prints.
+ *
+ *      V8 Worker 12/34 [001] 5432.123456:    1001001 cycles:u:          an event line: who, when, what
+ *              7f3a20 parse+0x4 (/usr/bin/a)                            its frames, innermost first
+ *              7f3a90 main+0x1c (/usr/bin/a)
+ *                                                                       a blank line ends the sample
+ *
+ * Samples become rows of the stack table at once: memory is bounded by what is different in the text.
+ */
+#include "formats/perf.h"
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+enum { EVENT_MAX = 256, EVENTS_LISTED = 8, LISTED_MAX = 64 };
+enum { PERF_MAX_STACK = 127 }; /* what the kernel records unless told otherwise (perf_event_max_stack) */
+
+typedef enum state {
+    OUTSIDE, /* a blank line was last: an event line is next */
+    SAMPLE,
+    SKIPPED, /* a sample of another event */
+    JUNK     /* an event line was expected and not found */
+} state;
+
+typedef struct reader {
+    fg_profile *p;
+    fg_in *in;
+    const fg_read_options *options;
+    fg__perf_lines lines;
+
+    /* The sample at hand. Its stack fills from the end of the array, for perf prints the innermost frame first. */
+    state state;
+    uint32_t *stack;
+    size_t top, cap;
+    fg__perf_seen thread;
+    int64_t period;
+    size_t unknown, inlined;
+    bool alone; /* the last line was one frame: a source line that follows is about it */
+
+    char event[EVENT_MAX]; /* the one that is read; "": the first one met will be */
+    char others[EVENTS_LISTED][LISTED_MAX];
+    size_t other_count;
+
+    int64_t samples, empty, truncated, lost, frames, unknown_frames;
+    int64_t least_period, most_period, first_time, last_time; /* -1: none */
+    bool backwards; /* time went back: those are no time stamps but differences */
+    uint64_t events, odd_lines, first_odd_line;
+} reader;
+
+static int odd_line(reader *r) {
+    if (!r->odd_lines++) r->first_odd_line = r->in->line;
+    return 0;
+}
+
+/* ---- stacks ----------------------------------------------------------------------------------------------------- */
+
+static int push(reader *r, uint32_t frame) {
+    if (FG__UNLIKELY(r->top == 0)) {
+        size_t used = r->cap;
+        int err = fg__grow(r->p->ctx, &r->stack, &r->cap, used + 1, sizeof *r->stack);
+        if (err) return err;
+        r->top = r->cap - used;
+        memmove(r->stack + r->top, r->stack, used * sizeof *r->stack);
+    }
+    r->stack[--r->top] = frame;
+    return 0;
+}
+
+/* How many frames the sample at hand has. */
+static size_t depth(const reader *r) {
+    return r->cap - r->top;
+}
+
+static int on_frames(reader *r, fg__slice whole, fg__slice behind_address) {
+    fg__perf_seen seen;
+    int found = fg__perf_frames(&seen, &r->lines, whole, behind_address, r->thread.java);
+    if (FG__UNLIKELY(found <= 0)) return found < 0 ? found : odd_line(r);
+    r->unknown += seen.unknown;
+    r->inlined += seen.inlined;
+    r->alone = seen.count == 1;
+    if (FG__LIKELY(seen.count == 1)) return push(r, seen.frame);
+    int err = 0;
+    for (uint32_t i = 0; i < seen.count && !err; i++) err = push(r, r->lines.inlined[seen.frame + i]);
+    return err;
+}
+
+static int add_sample(reader *r) {
+    size_t n = depth(r);
+    r->frames += (int64_t)n;
+    r->unknown_frames += (int64_t)r->unknown;
+    r->truncated += n - r->inlined == PERF_MAX_STACK;
+    if (!r->samples++) r->least_period = r->most_period = r->period;
+    if (r->period < r->least_period) r->least_period = r->period;
+    if (r->period > r->most_period) r->most_period = r->period;
+    int err = r->thread.count ? push(r, r->thread.frame) : 0;
+    if (err) return err;
+    const uint32_t *frames = r->stack + r->top;
+    int64_t values[] = {r->period < 0 ? 1 : r->period, 1};
+    return fg__stack_add(r->p, frames, depth(r), fg__stack_hash(frames, depth(r)), values, NULL);
+}
+
+static int end_sample(reader *r) {
+    int err = 0;
+    if (r->state == SAMPLE && depth(r)) err = add_sample(r);
+    else r->empty += r->state == SAMPLE;
+    r->top = r->cap;
+    r->state = OUTSIDE;
+    return err;
+}
+
+/* ---- events ------------------------------------------------------------------------------------------------------ */
+
+/* Whether `name` is the event `wanted`, or one of its kin: "cycles" is "cycles:u" and "cycles:k" too. */
+static bool is_event(fg__slice name, const char *wanted) {
+    size_t n = strlen(wanted);
+    return fg__slice_starts(name, wanted) && (name.n == n || name.p[n] == ':');
+}
+
+/* Without its modifiers: "cycles:u" is "cycles", but "sched:sched_switch" is itself. */
+static fg__slice without_modifiers(fg__slice name) {
+    const char *colon = memrchr(name.p, ':', name.n);
+    if (!colon) return name;
+    for (const char *c = colon + 1; c < name.p + name.n; c++)
+        if (!memchr("ukhGHpPSDIWebR", *c, 14)) return name;
+    return fg__slice_of(name.p, colon);
+}
+
+static void set_event(reader *r, fg__slice name) {
+    if (name.n >= EVENT_MAX) name.n = EVENT_MAX - 1;
+    memcpy(r->event, name.p, name.n);
+    r->event[name.n] = '\0';
+}
+
+static void list_other(reader *r, fg__slice name) {
+    char text[LISTED_MAX] = "";
+    for (size_t i = 0; i < name.n && i < LISTED_MAX - 1; i++)
+        text[i] = name.p[i] > ' ' && name.p[i] < 0x7f ? name.p[i] : '?';
+    for (size_t i = 0; i < r->other_count; i++)
+        if (strcmp(r->others[i], text) == 0) return;
+    if (r->other_count < EVENTS_LISTED) memcpy(r->others[r->other_count++], text, LISTED_MAX);
+}
+
+/* Different events are not to be added up: only the wanted one, or the first one met, is read. */
+static bool accepts(reader *r, fg__slice name) {
+    if (name.n == 0) return true;
+    if (!r->event[0]) set_event(r, without_modifiers(name));
+    if (is_event(name, r->event)) return true;
+    list_other(r, name);
+    return false;
+}
+
+static void set_time(reader *r, int64_t time) {
+    if (time < 0) return;
+    if (r->first_time < 0) r->first_time = time;
+    if (time < r->last_time) r->backwards = true;
+    r->last_time = time;
+}
+
+/* A record that is no sample, as in "PERF_RECORD_LOST lost 12". */
+static void on_record(reader *r, fg__slice record) {
+    static const char lost[] = " lost ";
+    const char *at = memmem(record.p, record.n, lost, sizeof lost - 1), *end = record.p + record.n;
+    if (!at || !fg__slice_starts(record, "PERF_RECORD_LOST")) return;
+    int64_t count = 0;
+    for (at += sizeof lost - 1; at < end && fg__is_digit(*at) && count < INT32_MAX; at++)
+        count = count * 10 + (*at - '0');
+    r->lost += count;
+}
+
+/* A frame behind the event, where perf printed no call chain. Anything else there is a tracepoint's payload. */
+static int on_rest(reader *r, fg__slice rest) {
+    fg__perf_frame frame;
+    if (!rest.n || !fg__perf_frame_parse(&frame, rest) || !frame.module.n) return 0;
+    for (size_t i = 0; i < frame.address.n; i++)
+        if (!fg__is_hex(frame.address.p[i])) return 0;
+    int err = on_frames(r, rest, fg__slice_skip(rest, frame.address.n));
+    return err ? err : end_sample(r);
+}
+
+static int begin_sample(reader *r, const fg__perf_event *e, fg__slice line) {
+    r->state = OUTSIDE;
+    const char *record = e->name.n ? e->name.p : e->rest.p;
+    if (record && fg__slice_starts(fg__slice_of(record, line.p + line.n), "PERF_RECORD_")) {
+        on_record(r, fg__slice_of(record, line.p + line.n));
+        return 0;
+    }
+    r->events++;
+    r->state = SKIPPED;
+    if (!accepts(r, e->name)) return 0;
+    r->state = SAMPLE;
+    r->period = e->period;
+    r->unknown = r->inlined = 0;
+    r->alone = false;
+    set_time(r, e->time);
+    int err = fg__perf_thread(&r->thread, &r->lines, e, line);
+    return err ? err : on_rest(r, e->rest);
+}
+
+/* ---- lines --------------------------------------------------------------------------------------------------------- */
+
+/* Lines of the header that are worth keeping: "# hostname : db1". */
+static const struct {
+    const char *start, *key;
+} header_lines[] = {{"# hostname :", "host"}, {"# cmdline :", "target"}};
+
+static int on_comment(reader *r, fg__slice line) {
+    int err = 0;
+    for (size_t i = 0; i < sizeof header_lines / sizeof *header_lines && !err && !r->events; i++) {
+        if (!fg__slice_starts(line, header_lines[i].start)) continue;
+        fg__slice value = fg__slice_trim(fg__slice_skip(line, strlen(header_lines[i].start)));
+        r->lines.name.n = 0;
+        err = fg__buffer_add(r->p->ctx, &r->lines.name, value.p, value.n);
+        if (!err) err = fg_meta_set_text(r->p, header_lines[i].key, r->lines.name.bytes);
+    }
+    return err;
+}
+
+/* "  file.c:12" (-F srcline): where the frame just read is. */
+static int on_source_line(reader *r, fg__slice line) {
+    fg__slice s = fg__slice_trim(line);
+    const char *bracket = memmem(s.p, s.n, " (discriminator ", 16);
+    const char *end = bracket ? bracket : s.p + s.n, *digits = end;
+    while (digits > s.p && fg__is_digit(digits[-1])) digits--;
+    if (!r->alone || digits == end || digits - s.p < 2 || digits[-1] != ':') return 0;
+    uint64_t number = 0;
+    for (const char *c = digits; c < end && number <= UINT32_MAX; c++) number = number * 10 + (uint64_t)(*c - '0');
+
+    uint32_t *innermost = &r->stack[r->top];
+    fg__frame frame = *fg__frame_at(r->p, *innermost);
+    int err = fg__string_intern(&frame.file, r->p, s.p, (size_t)(digits - 1 - s.p));
+    if (r->options->lines && number <= UINT32_MAX) frame.line = (uint32_t)number;
+    return err ? err : fg__frame_intern(innermost, r->p, &frame);
+}
+
+static int on_event_line(reader *r, fg__slice line) {
+    fg__perf_event event;
+    if (fg__perf_event_parse(&event, line)) return begin_sample(r, &event, line);
+    r->state = JUNK;
+    return odd_line(r);
+}
+
+/* A line within a sample that is not laid out as perf's frames are. */
+static int on_other_line(reader *r, fg__slice line) {
+    fg__perf_event event;
+    if (fg__perf_event_parse(&event, line) && fg__perf_event_certain(&event)) { /* the last one has no frames */
+        int err = end_sample(r);
+        return err ? err : begin_sample(r, &event, line);
+    }
+    if (r->state == SKIPPED) return 0;
+    fg__perf_frame frame;
+    if (fg__perf_frame_parse(&frame, line)) {
+        const char *behind = frame.address.p + frame.address.n;
+        return on_frames(r, line, fg__slice_of(behind, line.p + line.n));
+    }
+    bool source = line.n > 2 && line.p[0] == ' ' && line.p[1] == ' ' && line.p[2] != ' ';
+    return source ? on_source_line(r, line) : odd_line(r);
+}
+
+/*
+ * Where the text behind the address starts in a frame line that is laid out as perf does it, "\t%16lx symbol". NULL:
+ * the line is of another kind, or has to be taken apart word by word.
+ */
+static const char *behind_address(fg__slice line) {
+    enum { DIGITS = 16, TEXT = 1 + DIGITS + 1 };
+    if (line.n <= TEXT || line.p[0] != '\t' || line.p[TEXT - 1] != ' ') return NULL;
+#if defined(__SSE2__)
+    __m128i field = _mm_loadu_si128((const __m128i *)(const void *)(line.p + 1));
+    unsigned spaces = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(field, _mm_set1_epi8(' ')));
+    bool padded = (spaces & (spaces + 1)) == 0 && spaces >> (DIGITS - 1) == 0;
+#else
+    size_t i = 1;
+    while (i <= DIGITS && line.p[i] == ' ') i++;
+    while (i <= DIGITS && line.p[i] != ' ') i++;
+    bool padded = i > DIGITS && line.p[DIGITS] != ' ';
+#endif
+    return padded ? line.p + TEXT : NULL;
+}
+
+static int on_line(reader *r, fg__slice line) {
+    static const fg__perf_event nobody = {.time = -1, .period = -1};
+    const char *behind = behind_address(line);
+    if (FG__LIKELY(behind != NULL)) {
+        /* Frames without an event line: perf was asked for nothing else (-F ip,sym). */
+        int err = r->state == OUTSIDE ? begin_sample(r, &nobody, (fg__slice){"", 0}) : 0;
+        if (err || r->state != SAMPLE) return err;
+        return on_frames(r, line, fg__slice_of(behind, line.p + line.n));
+    }
+    if (line.n && line.p[0] == '#') return on_comment(r, line);
+    while (line.n && fg__is_space(line.p[line.n - 1])) line.n--;
+    if (line.n == 0) return end_sample(r);
+    return r->state == SAMPLE || r->state == SKIPPED ? on_other_line(r, line) : on_event_line(r, line);
+}
+
+/* ---- the whole text ------------------------------------------------------------------------------------------------- */
+
+static int fail_no_event(reader *r) {
+    char list[EVENTS_LISTED * LISTED_MAX + 1] = "";
+    for (size_t i = 0; i < r->other_count; i++) {
+        if (i) strcat(list, " ");
+        strcat(list, r->others[i]);
+    }
+    return fg__fail(r->p->ctx, FG_EEMPTY, "%s: perf script: no sample of the event \"%s\"; there are: %s%s",
+                    r->in->name, r->event, list, r->other_count == EVENTS_LISTED ? " …" : "");
+}
+
+static int fail_empty(reader *r) {
+    fg_ctx *ctx = r->p->ctx;
+    if (r->empty)
+        return fg__fail(ctx, FG_EEMPTY,
+                        "%s: perf script: none of the %lld samples has a stack: record with `perf record -g`, and "
+                        "see that `perf script` prints the fields ip, sym and dso",
+                        r->in->name, (long long)r->empty);
+    if (r->events) return fail_no_event(r);
+    if (!r->odd_lines)
+        return fg__fail(ctx, FG_EEMPTY, "%s: perf script: no samples: did the program run while perf recorded?",
+                        r->in->name);
+    r->in->line = r->first_odd_line;
+    return fg__in_fail_line(r->in, FG_EFORMAT,
+                            "expected \"COMMAND PID TIME: EVENT:\"; is this what `perf script` printed?");
+}
+
+/* Columns are there before the first sample; what they are is known behind the last one. */
+static int set_types(reader *r) {
+    fg_profile *p = r->p;
+    if (r->most_period < 0) { /* without periods both columns have counted samples */
+        p->types[0] = p->types[1];
+        p->type_count = 1;
+        return 0;
+    }
+    const char *event = r->event[0] ? r->event : "period";
+    bool clock = strcmp(event, "cpu-clock") == 0 || strcmp(event, "task-clock") == 0;
+    const char *unit = clock ? "nanoseconds" : "count";
+    int err = fg__string_intern(&p->types[0].name, p, event, strlen(event));
+    if (!err) err = fg__string_intern(&p->types[0].unit, p, unit, strlen(unit));
+    if (!err) err = fg_meta_set_text(p, "period_type", event);
+    return err || r->least_period != r->most_period ? err : fg_meta_set_number(p, "period", r->most_period);
+}
+
+static int add_notes(reader *r) {
+    int err = 0;
+    if (r->other_count)
+        err = fg_profile_note(r->p, "this is %s alone; the recording has other events too: %s%s", r->event,
+                              r->others[0], r->other_count > 1 ? " …" : "");
+    if (!err && r->unknown_frames > r->frames / 10)
+        err = fg_profile_note(r->p, "%lld %% of the frames have no symbol and bear the name of their binary",
+                              (long long)(100 * r->unknown_frames / r->frames));
+    if (!err && r->odd_lines)
+        err = fg_profile_note(r->p, "lines that were not understood and left out: %llu, line %llu the first",
+                              (unsigned long long)r->odd_lines, (unsigned long long)r->first_odd_line);
+    return err;
+}
+
+static int set_metadata(reader *r) {
+    const struct {
+        const char *key;
+        int64_t value;
+    } numbers[] = {
+        {"samples", r->samples},
+        {"failed", r->empty},
+        {"truncated", r->truncated},
+        {"lost", r->lost},
+        {"duration", r->backwards ? 0 : r->last_time - r->first_time},
+    };
+    int err = set_types(r);
+    if (!err) err = fg_meta_set_text(r->p, "collector", "perf");
+    if (!err) err = fg_meta_set_text(r->p, "source", "perf script");
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers && !err; i++)
+        err = fg_meta_set_number(r->p, numbers[i].key, numbers[i].value);
+    return err ? err : add_notes(r);
+}
+
+static int read_lines(reader *r) {
+    fg__slice line;
+    int more;
+    while ((more = fg__in_line(r->in, &line.p, &line.n)) > 0) {
+        int err = on_line(r, line);
+        if (err) return err;
+    }
+    return more < 0 ? more : end_sample(r);
+}
+
+/* perf.data itself, in one byte order or the other. */
+static bool is_recording(const uint8_t *head, size_t n) {
+    return n >= 8 && (memcmp(head, "PERFILE2", 8) == 0 || memcmp(head, "2ELIFREP", 8) == 0);
+}
+
+static int read_perf_script(fg_profile *p, fg_in *in, const fg_read_options *options) {
+    int err = fg__in_need(in, 8);
+    if (err < 0) return err;
+    if (is_recording(in->p, (size_t)(in->end - in->p)))
+        return fg__fail(in->ctx, FG_EFORMAT,
+                        "%s: perf's own recording, not text: print it with `perf script -i %s > perf.txt` and give that",
+                        in->name, in->name);
+    reader r = {.p = p, .in = in, .options = options, .lines = {.p = p, .options = options}, .first_time = -1,
+                .last_time = -1};
+    if (options->event) set_event(&r, (fg__slice){options->event, strlen(options->event)});
+    if (options->annotate_kernel) p->annotations |= 1u << FG_KIND_KERNEL;
+    if (options->annotate_jit) p->annotations |= 1u << FG_KIND_JIT;
+    err = fg_profile_add_type(p, "period", "count");
+    if (!err) err = fg_profile_add_type(p, "samples", "count");
+    if (!err) err = read_lines(&r);
+    if (!err) err = r.samples ? set_metadata(&r) : fail_empty(&r);
+    fg__perf_lines_free(&r.lines);
+    fg_free(in->ctx, r.stack);
+    return err;
+}
+
+/* ---- recognition ------------------------------------------------------------------------------------------------------ */
+
+/* Sure of an event line beyond doubt, and of any event line with a frame line behind it. */
+static int judge(fg__slice head) {
+    enum { LINES = 64 };
+    bool event_before = false;
+    for (int lines = 0; head.n && lines < LINES; lines++) {
+        const char *newline = memchr(head.p, '\n', head.n), *end = head.p + head.n;
+        fg__slice line = fg__slice_of(head.p, newline ? newline : end), text = fg__slice_trim(line);
+        head = fg__slice_of(newline ? newline + 1 : end, end);
+        if (fg__slice_starts(line, "#")) continue;
+        fg__perf_event event;
+        fg__perf_frame frame;
+        if (event_before && text.n && fg__is_space(line.p[0]) && fg__perf_frame_parse(&frame, line)) return 95;
+        event_before = text.n && fg__perf_event_parse(&event, text);
+        if (event_before && fg__perf_event_certain(&event)) return 90;
+    }
+    return 0;
+}
+
+static int probe(const uint8_t *head, size_t n) {
+    fg__slice s = {(const char *)head, n};
+    if (is_recording(head, n)) return 100;
+    return fg__slice_starts(s, "# ========\n# captured on") ? 95 : judge(s);
+}
+
+const fg_format fg__perf_script = {
+    .name = "perf-script",
+    .summary = "text printed by `perf script`",
+    .suffixes = ".perf .perf.txt",
+    .probe = probe,
+    .read = read_perf_script,
+};
