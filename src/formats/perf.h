@@ -95,7 +95,7 @@ bool fg__perf_unknown(fg__slice symbol);
 
 /* What a line stands for. */
 typedef struct fg__perf_seen {
-    uint32_t n;     /* bytes of text */
+    uint32_t head, tail; /* bytes of its text: see perf_seen.c */
     uint32_t frame; /* its frame or, when count > 1, where its frames start in `inlined`, innermost first */
     uint32_t count; /* of frames; 0: it stands for none */
     uint8_t what;   /* the same text means different frames here and there: see perf_seen.c */

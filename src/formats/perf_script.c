@@ -45,6 +45,7 @@ typedef struct reader {
     int64_t samples, empty, truncated, lost, frames, unknown_frames;
     int64_t least_period, most_period, first_time, last_time; /* -1: none */
     bool backwards; /* time went back: those are no time stamps but differences */
+    bool named; /* there are event lines */
     uint64_t events, odd_lines, first_odd_line;
 } reader;
 
@@ -235,7 +236,10 @@ static int on_source_line(reader *r, fg__slice line) {
 
 static int on_event_line(reader *r, fg__slice line) {
     fg__perf_event event;
-    if (fg__perf_event_parse(&event, line)) return begin_sample(r, &event, line);
+    if (fg__perf_event_parse(&event, line)) {
+        r->named = true;
+        return begin_sample(r, &event, line);
+    }
     r->state = JUNK;
     return odd_line(r);
 }
@@ -277,12 +281,18 @@ static const char *behind_address(fg__slice line) {
     return padded ? line.p + TEXT : NULL;
 }
 
-static int on_line(reader *r, fg__slice line) {
+/* A frame line outside of a sample. In a text without any event line it begins one: -F ip,sym prints that. */
+static int begin_nameless(reader *r) {
     static const fg__perf_event nobody = {.time = -1, .period = -1};
+    if (!r->named) return begin_sample(r, &nobody, (fg__slice){"", 0});
+    r->state = JUNK;
+    return odd_line(r);
+}
+
+static int on_line(reader *r, fg__slice line) {
     const char *behind = behind_address(line);
     if (FG__LIKELY(behind != NULL)) {
-        /* Frames without an event line: perf was asked for nothing else (-F ip,sym). */
-        int err = r->state == OUTSIDE ? begin_sample(r, &nobody, (fg__slice){"", 0}) : 0;
+        int err = r->state == OUTSIDE ? begin_nameless(r) : 0;
         if (err || r->state != SAMPLE) return err;
         return on_frames(r, line, fg__slice_of(behind, line.p + line.n));
     }

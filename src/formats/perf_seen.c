@@ -8,32 +8,84 @@
 enum { THREAD, FRAME, JAVA_FRAME };
 enum { UNIT = 8 }; /* a line's id is its place in `lines`, in units of this */
 
-static uint64_t hash_line(int what, fg__slice text) {
-    return fg__hash(text.p, text.n) + (uint64_t)what * 0x9e3779b97f4a7c15u;
+/*
+ * What a line is looked up by: all of it but the offset into the function, which is dropped anyway and would make a
+ * line of each instruction. "parse+0x4 (/bin/a)" is "parse" and "(/bin/a)". The other kinds have no tail.
+ */
+typedef struct key {
+    fg__slice head, tail;
+    uint64_t hash;
+    int what;
+} key;
+
+static uint64_t load64(const char *p) {
+    uint64_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
 }
 
-static const fg__perf_seen *find(const fg__perf_lines *lines, int what, fg__slice text, uint64_t hash) {
+/* The end of the tail and its length do: the head tells lines apart. */
+static uint64_t hash_tail(fg__slice s) {
+    if (s.n >= sizeof(uint64_t)) return load64(s.p + s.n - sizeof(uint64_t)) + s.n;
+    return s.n;
+}
+
+static void set_hash(key *k) {
+    k->hash = fg__mix(fg__hash(k->head.p, k->head.n) + (uint64_t)k->what, hash_tail(k->tail) ^ 0x9e3779b97f4a7c15u);
+}
+
+static key thread_key(fg__slice text) {
+    key k = {text, {"", 0}, 0, THREAD};
+    set_hash(&k);
+    return k;
+}
+
+static key frame_key(fg__slice text, bool java) {
+    key k = {text, {"", 0}, 0, java ? JAVA_FRAME : FRAME};
+    const char *open = text.n ? memrchr(text.p, '(', text.n) : NULL;
+    if (open && open - text.p > 4 && open[-1] == ' ') {
+        const char *digit = open - 1;
+        while (digit > text.p && fg__is_hex(digit[-1])) digit--;
+        if (digit < open - 1 && digit - text.p >= 3 && memcmp(digit - 3, "+0x", 3) == 0) {
+            k.head.n = (size_t)(digit - 3 - text.p);
+            k.tail = fg__slice_of(open, text.p + text.n);
+        }
+    }
+    set_hash(&k);
+    return k;
+}
+
+static const fg__perf_seen *find(const fg__perf_lines *lines, const key *k) {
     const fg__table *t = &lines->index;
     uint32_t id;
-    for (uint32_t at = fg__table_first(t, hash); (id = fg__table_id(t, at)) != FG__NONE; at = fg__table_next(t, at)) {
-        if (!fg__table_maybe(t, at, hash)) continue;
+    for (uint32_t at = fg__table_first(t, k->hash); (id = fg__table_id(t, at)) != FG__NONE;
+         at = fg__table_next(t, at)) {
+        if (!fg__table_maybe(t, at, k->hash)) continue;
         const fg__perf_seen *s = (const fg__perf_seen *)(const void *)(lines->lines + (size_t)id * UNIT);
-        if (s->n == text.n && s->what == what && memcmp(s + 1, text.p, text.n) == 0) return s;
+        const char *text = (const char *)(s + 1);
+        if (s->head == k->head.n && s->tail == k->tail.n && s->what == k->what &&
+            memcmp(text, k->head.p, k->head.n) == 0 && memcmp(text + s->head, k->tail.p, k->tail.n) == 0)
+            return s;
     }
     return NULL;
 }
 
 /* Very long lines are not worth it. */
-static int remember(fg__perf_lines *lines, const fg__perf_seen *seen, fg__slice text, uint64_t hash) {
-    if (text.n > FG__STRING_MAX) return 0;
+static int remember(fg__perf_lines *lines, fg__perf_seen *seen, const key *k) {
+    size_t at = lines->used, n = k->head.n + k->tail.n, size = (sizeof *seen + n + UNIT - 1) / UNIT * UNIT;
+    if (n > FG__STRING_MAX) return 0;
     fg_ctx *ctx = lines->p->ctx;
-    size_t at = lines->used, size = (sizeof *seen + text.n + UNIT - 1) / UNIT * UNIT;
     if (at / UNIT >= FG__NONE - 1) return fg__fail(ctx, FG_ELIMIT, "more than 32 GiB of different lines");
     int err = fg__grow(ctx, &lines->lines, &lines->cap, at + size, 1);
-    if (!err) err = fg__table_add(ctx, &lines->index, hash, (uint32_t)(at / UNIT));
+    if (!err) err = fg__table_add(ctx, &lines->index, k->hash, (uint32_t)(at / UNIT));
     if (err) return err;
-    memcpy(lines->lines + at, seen, sizeof *seen);
-    if (text.n) memcpy(lines->lines + at + sizeof *seen, text.p, text.n);
+    seen->head = (uint32_t)k->head.n;
+    seen->tail = (uint32_t)k->tail.n;
+    seen->what = (uint8_t)k->what;
+    uint8_t *to = lines->lines + at;
+    memcpy(to, seen, sizeof *seen);
+    if (k->head.n) memcpy(to + sizeof *seen, k->head.p, k->head.n);
+    if (k->tail.n) memcpy(to + sizeof *seen + k->head.n, k->tail.p, k->tail.n);
     lines->used += size;
     return 0;
 }
@@ -72,19 +124,17 @@ static int name_thread(fg__perf_lines *lines, const fg__perf_event *e) {
 }
 
 int fg__perf_thread(fg__perf_seen *out, fg__perf_lines *lines, const fg__perf_event *event, fg__slice line) {
-    fg__slice text = {line.p, event->thread_end};
-    uint64_t hash = hash_line(THREAD, text);
-    const fg__perf_seen *known = find(lines, THREAD, text, hash);
+    key k = thread_key((fg__slice){line.p, event->thread_end});
+    const fg__perf_seen *known = find(lines, &k);
     if (known) {
         *out = *known;
         return 0;
     }
-    fg__perf_seen seen = {.n = (uint32_t)text.n, .what = THREAD};
-    seen.java = fg__slice_starts(event->comm, "java");
+    fg__perf_seen seen = {.java = fg__slice_starts(event->comm, "java")};
     int err = name_thread(lines, event);
     seen.count = lines->name.n > 0;
     if (!err && seen.count) err = intern(&seen.frame, lines, (fg__slice){"", 0}, FG_KIND_UNKNOWN);
-    if (!err) err = remember(lines, &seen, text, hash);
+    if (!err) err = remember(lines, &seen, &k);
     *out = seen;
     return err;
 }
@@ -141,9 +191,8 @@ static int intern_calls(fg__perf_seen *seen, fg__perf_lines *lines, const fg__pe
 }
 
 int fg__perf_frames(fg__perf_seen *out, fg__perf_lines *lines, fg__slice whole, fg__slice text, bool java) {
-    int what = java ? JAVA_FRAME : FRAME;
-    uint64_t hash = hash_line(what, text);
-    const fg__perf_seen *known = find(lines, what, text, hash);
+    key k = frame_key(text, java);
+    const fg__perf_seen *known = find(lines, &k);
     if (FG__LIKELY(known != NULL)) {
         *out = *known;
         return 1;
@@ -153,14 +202,14 @@ int fg__perf_frames(fg__perf_seen *out, fg__perf_lines *lines, fg__slice whole, 
     if (!fg__perf_frame_parse(&frame, whole)) return 0;
     int err = fg__perf_symbol(&symbol, lines->p->ctx, &lines->symbol, frame.symbol);
     if (err) return err;
-    fg__perf_seen seen = {.n = (uint32_t)text.n, .what = (uint8_t)what};
+    fg__perf_seen seen = {0};
     bool unknown = fg__perf_unknown(symbol);
     seen.unknown = unknown && fg__perf_kind(frame.module) != FG_KIND_UNKNOWN;
     seen.inlined = fg__slice_is(frame.module, "inlined");
     bool process = fg__slice_starts(symbol, "("); /* some versions print the process's name as a frame */
     if (!process) err = intern_calls(&seen, lines, &frame, symbol, java);
     bool own = unknown && lines->options->addresses; /* the address is part of the name */
-    if (!err && !own) err = remember(lines, &seen, text, hash);
+    if (!err && !own) err = remember(lines, &seen, &k);
     *out = seen;
     return err ? err : 1;
 }
