@@ -1,6 +1,5 @@
-/* speedscope's file format, https://www.speedscope.app/file-format-schema.json: a "sampled" profile per value
- * type. */
-#include "formats/format.h"
+/* Writing speedscope's JSON: a "sampled" profile for each value type. */
+#include "formats/speedscope.h"
 
 /* The schema knows these units; all else is "none". */
 static const char *unit_of(const char *unit) {
@@ -56,9 +55,11 @@ static int write_speedscope(fg_out *out, fg_profile *p, const fg_write_options *
         return fg__fail(p->ctx, FG_EINVAL, "the profile has no value type \"%s\"",
                         options->type ? options->type : "");
     const char *title = options->title ? options->title : fg_meta_text(p, "title");
-    fg__out_text(out, "{\"$schema\":\"https://www.speedscope.app/file-format-schema.json\",\"name\":");
+    fg__out_text(out, "{\"$schema\":\"" FG__SPEEDSCOPE_SCHEMA "\",\"name\":");
     fg__out_json(out, *title ? title : "flame-graph");
-    fg__out_format(out, ",\"exporter\":\"flame-graph %s\",\"activeProfileIndex\":%d,\"shared\":{\"frames\":[",
+    fg__out_format(out,
+                   ",\"exporter\":\"" FG__SPEEDSCOPE_EXPORTER
+                   "%s\",\"activeProfileIndex\":%d,\"shared\":{\"frames\":[",
                    FG_VERSION, active);
     write_frames(out, p);
     fg__out_text(out, "\n]},\"profiles\":[");
@@ -81,4 +82,6 @@ static int write_speedscope(fg_out *out, fg_profile *p, const fg_write_options *
 const fg_format fg__speedscope = {.name = "speedscope",
                                   .summary = "speedscope's JSON, for speedscope.app",
                                   .suffixes = ".speedscope.json .speedscope",
+                                  .probe = fg__speedscope_probe,
+                                  .read = fg__speedscope_read,
                                   .write = write_speedscope};
