@@ -73,6 +73,12 @@ static void put_paragraphs(sheet *s, const char *class, const char *text, double
     }
 }
 
+static double text_width(const char *text) {
+    size_t n = 0;
+    for (; *text; text++) n += ((unsigned char)*text & 0xc0) != 0x80;
+    return caption_char * (double)n;
+}
+
 static void put_legend_item(sheet *s, double x, unsigned shade, const char *text) {
     fg__out_format(s->out, "<rect class=\"fg%u\" x=\"%.0f\" y=\"%.0f\" width=\"%d\" height=\"%d\"/>", shade,
                    x, s->y - 10, SWATCH, SWATCH);
@@ -90,7 +96,7 @@ static void put_legend(sheet *s) {
         char text[64];
         pic->view->legend(text, sizeof text, pic, i);
         if (!*text) continue;
-        double width = SWATCH + 4 + caption_char * (double)strlen(text) + 12;
+        double width = SWATCH + 4 + text_width(text) + 12;
         if (any && x + width > s->width - FG__SVG_PAD) {
             s->y += LINE + 2;
             x = FG__SVG_PAD;

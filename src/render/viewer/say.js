@@ -7,6 +7,11 @@ const UNITS = {
   bytes: [1, BYTES], kilobytes: [2 ** 10, BYTES], megabytes: [2 ** 20, BYTES],
 };
 
+/** 1234567 → "1,234,567" */
+function grouped(value) {
+  return String(Math.round(Math.abs(value))).replace(/\B(?=(\d{3})+$)/g, ',');
+}
+
 function valueText(value, unit) {
   const scale = Object.hasOwn(UNITS, unit) && UNITS[unit];
   if (scale) {
@@ -15,8 +20,7 @@ function valueText(value, unit) {
     const shown = from ? base / from : base, size = Math.abs(shown);
     return `${shown.toFixed(!from || size >= 99.95 ? 0 : size >= 9.995 ? 1 : 2)} ${name}`;
   }
-  const number = String(Math.round(Math.abs(value))).replace(/\B(?=(\d{3})+$)/g, ',');
-  return `${value <= -0.5 ? '-' : ''}${number} ${unit !== 'count' ? unit : Math.abs(value) === 1 ? 'sample' : 'samples'}`;
+  return `${value <= -0.5 ? '-' : ''}${grouped(value)} ${unit !== 'count' ? unit : Math.abs(value) === 1 ? 'sample' : 'samples'}`;
 }
 
 function percent(part, whole) {

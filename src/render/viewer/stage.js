@@ -40,6 +40,7 @@ class Stage {
     };
     this.colours = Array.from({ length: this.settings.shades }, (_, i) => colour(`fg-probe fg${i}`));
     this.hitColour = colour('fg-probe fg-hit');
+    this.ink = getComputedStyle(this.scroller).color;
     probe.remove();
   }
 
@@ -117,6 +118,17 @@ class Stage {
     }
     this.flush();
     Object.assign(run, { shade, x, y, to: width > 2 ? x + width - 0.6 : x + width });
+    if (width > 4 && model.mark(node)) {
+      this.flush();
+      this.outline(x, y, width);
+    }
+  }
+
+  /** A frame that only one side of a diff has. */
+  outline(x, y, width) {
+    this.paint.strokeStyle = this.ink;
+    this.paint.setLineDash([3, 2]);
+    this.paint.strokeRect(x + 0.5, y + 0.5, width - 1.6, this.row - 2);
   }
 
   flush() {

@@ -120,7 +120,7 @@ class Viewer {
     if (text) {
       try {
         found = model.search(new RegExp(text, /[A-Z]/.test(text) ? '' : 'i'));
-        said = `${found.nodes.length} match${found.nodes.length === 1 ? '' : 'es'}, ` +
+        said = `${grouped(found.nodes.length)} match${found.nodes.length === 1 ? '' : 'es'}, ` +
           this.view.matched(model, found.sums, this.unit);
       } catch (error) {
         page.search.setAttribute('aria-invalid', 'true');
