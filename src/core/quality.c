@@ -24,8 +24,16 @@ bool fg__nameless(const fg_profile *p, uint32_t frame) {
     return strncmp(name, "0x", 2) == 0 && name[2 + strspn(name + 2, "0123456789abcdefABCDEF")] == '\0';
 }
 
+static bool any_nameless(const fg_profile *p) {
+    for (uint32_t i = 0; i < p->frame_count; i++)
+        if (fg__nameless(p, i)) return true;
+    return false;
+}
+
+/* There are far fewer frames than stacks, and most profiles have none to look for. */
 static double unknown_share(const fg_profile *p, size_t type) {
     double unknown = 0;
+    if (!any_nameless(p)) return 0;
     for (size_t i = 0; i < p->stack_count; i++) {
         size_t n;
         const uint32_t *stack = fg__stack_at(p, i, &n);

@@ -2,6 +2,7 @@
 #include "formats/payload.h"
 #include <libdeflate.h>
 
+enum { MAX_NOTES = 10000 }; /* a profile compares each new note with all it has */
 static const uint64_t default_max = 1u << 30;
 
 typedef struct cursor {
@@ -25,8 +26,8 @@ typedef struct decoder {
 } decoder;
 
 static int bad(const decoder *d, const uint8_t *at, const char *what) {
-    return fg__fail(d->ctx, FG_EFORMAT, "the profile in the picture is damaged: %s at byte %zu, decompressed", what,
-                    (size_t)(at - d->bytes));
+    return fg__fail(d->ctx, FG_EFORMAT, "the profile in the picture is damaged: %s at byte %zu, decompressed",
+                    what, (size_t)(at - d->bytes));
 }
 
 static int get(const decoder *d, cursor *c, uint64_t *number) {
@@ -166,8 +167,8 @@ static int get_meta(decoder *d) {
 }
 
 static int get_notes(decoder *d) {
-    size_t count = 0;
-    int err = get_count(d, &d->notes, &count, 1);
+    uint32_t count = 0;
+    int err = get_below(d, &d->notes, &count, MAX_NOTES, "more notes than anyone could read");
     for (size_t i = 0; i < count && !err; i++) {
         uint32_t id = 0;
         err = get_string(d, &d->notes, &id);
@@ -276,7 +277,8 @@ static int next_section(const decoder *d, section *s, const uint8_t **at, const 
     *s = (section){(*at)[0], (*at)[1], u32(*at + 2), u32(*at + 6), *at + FG__PAYLOAD_SECTION};
     if ((size_t)(end - s->content) < s->stored) return damaged(d, "a section is cut short");
     bool fits = s->method == FG__PAYLOAD_STORED ? s->size == s->stored : s->size / 1032 <= s->stored;
-    if (s->method > FG__PAYLOAD_GZIP || !fits) return damaged(d, "a section does not have the size that it says");
+    if (s->method > FG__PAYLOAD_GZIP || !fits)
+        return damaged(d, "a section does not have the size that it says");
     *at = s->content + s->stored;
     return 0;
 }
@@ -284,7 +286,8 @@ static int next_section(const decoder *d, section *s, const uint8_t **at, const 
 static int unpack(decoder *d, struct libdeflate_decompressor *z, const section *s, uint8_t *to) {
     if (s->method == FG__PAYLOAD_STORED) {
         memcpy(to, s->content, s->size);
-    } else if (libdeflate_gzip_decompress(z, s->content, s->stored, to, s->size, NULL) != LIBDEFLATE_SUCCESS) {
+    } else if (libdeflate_gzip_decompress(z, s->content, s->stored, to, s->size, NULL) !=
+               LIBDEFLATE_SUCCESS) {
         return damaged(d, "a section cannot be decompressed");
     }
     cursor *c = section_for(d, s->tag);
@@ -331,9 +334,10 @@ int fg__payload_decode(fg_profile *p, const void *bytes, size_t n, uint64_t max)
     if (n < FG__PAYLOAD_HEADER || memcmp(head, FG__PAYLOAD_MAGIC, sizeof FG__PAYLOAD_MAGIC - 1) != 0)
         return damaged(&d, "this is something else");
     if (*version != FG__PAYLOAD_VERSION)
-        return fg__fail(d.ctx, FG_EUNSUPPORTED,
-                        "the profile in the picture has version %d, this program knows version %d: use a newer one",
-                        *version, FG__PAYLOAD_VERSION);
+        return fg__fail(
+            d.ctx, FG_EUNSUPPORTED,
+            "the profile in the picture has version %d, this program knows version %d: use a newer one",
+            *version, FG__PAYLOAD_VERSION);
     d.flags = version[1];
     uint8_t *unpacked = NULL;
     int err = unpack_all(&d, &unpacked, head + FG__PAYLOAD_HEADER, head + n);

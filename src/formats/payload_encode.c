@@ -175,12 +175,14 @@ typedef struct packer {
 /* Whether a piece from the middle shrinks by an eighth, which is worth a browser's time and ours. */
 static bool worth_packing(packer *k, const section *s) {
     if (s->size <= PROBE) return true;
-    return libdeflate_gzip_compress(k->gzip, s->from + (s->size - PROBE) / 2, PROBE, k->at, PROBE / 8 * 7) > 0;
+    return libdeflate_gzip_compress(k->gzip, s->from + (s->size - PROBE) / 2, PROBE, k->at, PROBE / 8 * 7) >
+           0;
 }
 
 static void pack(packer *k, const section *s) {
     uint8_t *head = k->at, *content = head + FG__PAYLOAD_SECTION;
-    size_t n = worth_packing(k, s) ? libdeflate_gzip_compress(k->gzip, s->from, s->size, content, s->size) : 0;
+    size_t n =
+        worth_packing(k, s) ? libdeflate_gzip_compress(k->gzip, s->from, s->size, content, s->size) : 0;
     head[0] = (uint8_t)s->tag;
     head[1] = n ? FG__PAYLOAD_GZIP : FG__PAYLOAD_STORED;
     if (!n) {
@@ -197,7 +199,8 @@ static int pack_all(void **out, size_t *n, const encoder *e, unsigned flags) {
     size_t cap = FG__PAYLOAD_HEADER + PROBE;
     for (size_t i = 0; i < e->section_count; i++) {
         if (e->sections[i].size > UINT32_MAX)
-            return fg__fail(e->ctx, FG_ELIMIT, "a column of the profile takes more than 4 GiB: too large for a picture");
+            return fg__fail(e->ctx, FG_ELIMIT,
+                            "a column of the profile takes more than 4 GiB: too large for a picture");
         cap += FG__PAYLOAD_SECTION + e->sections[i].size;
     }
     uint8_t *bytes = fg__alloc(e->ctx, cap);
@@ -218,7 +221,8 @@ static int pack_all(void **out, size_t *n, const encoder *e, unsigned flags) {
     return 0;
 }
 
-int fg__payload_encode(void **out, size_t *n, fg_profile *p, unsigned flags, const void *extra, size_t extra_n) {
+int fg__payload_encode(void **out, size_t *n, fg_profile *p, unsigned flags, const void *extra,
+                       size_t extra_n) {
     encoder e = {.ctx = p->ctx, .p = p};
     int err = fg_profile_tree(&e.tree, p);
     if (err) return err;

@@ -10,7 +10,10 @@ typedef struct writer {
     const fg__picture *pic;
     fg__buffer *to;
     int err;
+    size_t count; /* of warnings */
 } writer;
+
+enum { MOST_WARNINGS = 12 }; /* the frames are the picture */
 
 static void add(writer *w, const char *text) {
     if (!w->err) w->err = fg__buffer_add(w->pic->ctx, w->to, text, strlen(text));
@@ -115,21 +118,30 @@ static void say_title(writer *w) {
 
 static void add_warning(void *user, const char *text) {
     writer *w = user;
+    if (w->count++ >= MOST_WARNINGS) return;
     if (w->to->n) add(w, "\n");
+    add(w, text);
+}
+
+static void say_warnings(writer *w) {
+    char text[64];
+    add(w, "");
+    fg_profile_warnings(w->pic->p, add_warning, w);
+    if (w->count <= MOST_WARNINGS) return;
+    snprintf(text, sizeof text, "\nand %zu more", w->count - MOST_WARNINGS);
     add(w, text);
 }
 
 int fg__caption_open(fg__caption *out, const fg__picture *pic) {
     *out = (fg__caption){0};
-    writer title = {pic, &out->title, 0}, subtitle = {pic, &out->subtitle, 0},
-           warnings = {pic, &out->warnings, 0};
+    writer title = {.pic = pic, .to = &out->title}, subtitle = {.pic = pic, .to = &out->subtitle},
+           warnings = {.pic = pic, .to = &out->warnings};
     say_title(&title);
     add(&subtitle, pic->subtitle);
     say_value(&subtitle);
     say_origin(&subtitle);
     say_quality(&subtitle);
-    add(&warnings, "");
-    fg_profile_warnings(pic->p, add_warning, &warnings);
+    say_warnings(&warnings);
     return title.err ? title.err : subtitle.err ? subtitle.err : warnings.err;
 }
 
