@@ -4,7 +4,9 @@ local fg = require "flamegraph"
 local pictures = {
   mixed = {}, inverted = { inverted = true }, reversed = { reverse = true }, hash = { hash = true },
   hotcold = { view = "hotcold" }, hotcold_safe = { view = "hotcold", colors = "colorblind" },
-  narrow = { width = 300, subtitle = ("a long subtitle that goes on "):rep(6), title = ("a title that is long "):rep(5) },
+  narrow = {
+    width = 300, subtitle = ("a long subtitle that goes on "):rep(6), title = ("a title that is long "):rep(5),
+  },
 }
 
 local function detailed()

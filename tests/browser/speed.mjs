@@ -38,22 +38,23 @@ const best = list => Math.min(...list);
 const middle = list => [...list].sort((a, b) => a - b)[list.length >> 1];
 const shown = list => `${best(list).toFixed(0)}–${middle(list).toFixed(0)} ms`;
 
+// What else runs on the machine only adds to a time: the best of some tries is held to the bound, the median is shown.
+const BOUNDS = { open: 1000, zoom: 50, search: 50 }, TRIES = { least: 3, most: 8 };
+
 export const tests = {
   async 'the picture of 104,000 frames is small, opens at once and zooms at once'({ browser, dir }) {
-    const path = `${dir}/big.svg`, megabytes = statSync(path).size / 1e6, opened = [], zooms = [], searches = [];
-    for (let i = 0; i < 3; i++) {
-      const start = Date.now(), page = await open(browser, path);
-      opened.push(Date.now() - start);
-      zooms.push(...await zoomTimes(page));
-      searches.push(...await searchTimes(page));
+    const path = `${dir}/big.svg`, megabytes = statSync(path).size / 1e6, times = { open: [], zoom: [], search: [] };
+    const late = () => Object.keys(BOUNDS).filter(what => best(times[what]) > BOUNDS[what]);
+    for (let i = 0; i < TRIES.least || (i < TRIES.most && late().length); i++) {
+      const page = await open(browser, path);
+      times.open.push(await page.evaluate(() => performance.now())); // since the navigation began
+      times.zoom.push(...await zoomTimes(page));
+      times.search.push(...await searchTimes(page));
       await page.close();
     }
-    console.log(`# 104,000 frames, best and median: ${megabytes.toFixed(2)} MB, open ${shown(opened)}, ` +
-      `zoom ${shown(zooms)}, search ${shown(searches)}`);
-    // What else runs on the machine only adds to a time, so the bounds are for the best ones.
+    const figures = Object.entries(times).map(([what, list]) => `${what} ${shown(list)}`);
+    console.log(`# 104,000 frames: ${megabytes.toFixed(2)} MB; best and median: ${figures.join(', ')}`);
     assert.ok(megabytes <= 3, 'at most 3 MB');
-    assert.ok(best(opened) <= 1000, 'open within 1 s');
-    assert.ok(best(zooms) <= 50, 'zoom within 50 ms');
-    assert.ok(best(searches) <= 50, 'search within 50 ms');
+    assert.deepEqual(late(), [], `within ${JSON.stringify(BOUNDS)} ms`);
   },
 };
