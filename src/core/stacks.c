@@ -106,7 +106,8 @@ static int append(fg_profile *p, const uint32_t *frames, size_t n) {
     size_t count = p->stack_count, need;
     if (count >= FG__NONE - 1) return fg__fail(p->ctx, FG_ELIMIT, "more than 4 billion different stacks");
     if (__builtin_add_overflow(p->stack_frame_count, n, &need)) return fg__nomem(p->ctx);
-    int err = fg__grow(p->ctx, &p->stack_frames, &p->stack_frame_cap, need, sizeof *frames);
+    /* room for one frame at least: a stack of none has an address, too */
+    int err = fg__grow(p->ctx, &p->stack_frames, &p->stack_frame_cap, need ? need : 1, sizeof *frames);
     if (!err) err = fg__grow(p->ctx, &p->stack_start, &p->stack_start_cap, count + 2, sizeof *p->stack_start);
     for (size_t t = 0; t < p->type_count && !err; t++)
         err = fg__grow(p->ctx, &p->values[t], &p->value_cap[t], count + 1, sizeof *p->values[t]);

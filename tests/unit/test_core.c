@@ -13,6 +13,17 @@ static void same_stacks_are_one_row(void **state) {
     fg_profile_free(p);
 }
 
+static void a_stack_may_have_no_frames(void **state) {
+    (void)state;
+    fg_profile *p = new_profile("samples", "count");
+    size_t n = 1;
+    assert_int_equal(fg_profile_add(p, NULL, 0, (const int64_t[]){3}), 0);
+    assert_non_null(fg_profile_stack(p, 0, &n));
+    assert_int_equal(n, 0);
+    assert_string_equal(text_of(p), " 3\n");
+    fg_profile_free(p);
+}
+
 static void text_is_cleaned(void **state) {
     (void)state;
     fg_profile *p = new_profile("samples", "count");
@@ -262,6 +273,7 @@ static void each_allocation_may_fail(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_stacks_are_one_row),
+        cmocka_unit_test(a_stack_may_have_no_frames),
         cmocka_unit_test(text_is_cleaned),
         cmocka_unit_test(the_tree_is_depth_first_and_sorted),
         cmocka_unit_test(the_tree_of_many_and_of_deep_stacks),
