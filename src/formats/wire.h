@@ -50,26 +50,21 @@ static inline bool fg__wire_long_varint(fg__wire *w, uint64_t *out) {
     return fg__wire_fail(w, w->p, "a number is cut off");
 }
 
-/*
- * Up to eight bytes at once. Ids of one, two and three bytes come mixed: a loop over them is a misprediction
- * a number. The last byte is the first without its top bit; what is behind it is masked, and the groups of
- * seven bits closed up.
- */
+/* One, two and three bytes by themselves: nearly all ids. Masking eight bytes at once was slower for all of them. */
 static inline bool fg__wire_varint(fg__wire *w, uint64_t *out) {
-    if (FG__UNLIKELY(w->end - w->p < 8)) return fg__wire_long_varint(w, out);
-    uint64_t x;
-    memcpy(&x, w->p, sizeof x);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    x = __builtin_bswap64(x);
-#endif
-    uint64_t last = ~x & 0x8080808080808080u;
-    if (FG__UNLIKELY(last == 0)) return fg__wire_long_varint(w, out);
-    x &= (last ^ (last - 1)) & 0x7f7f7f7f7f7f7f7fu;
-    x = (x & 0x7f007f007f007f00u) >> 1 | (x & 0x007f007f007f007fu);
-    x = (x & 0x3fff00003fff0000u) >> 2 | (x & 0x00003fff00003fffu);
-    x = (x & 0x0fffffff00000000u) >> 4 | (x & 0x000000000fffffffu);
-    w->p += __builtin_ctzll(last) / 8 + 1;
-    *out = x;
+    const uint8_t *p = w->p;
+    if (FG__UNLIKELY(w->end - p < 3)) return fg__wire_long_varint(w, out);
+    uint64_t value = p[0] & 0x7f;
+    if (p[0] < 0x80) {
+        w->p = p + 1;
+    } else if (value |= (uint64_t)(p[1] & 0x7f) << 7, p[1] < 0x80) {
+        w->p = p + 2;
+    } else if (value |= (uint64_t)(p[2] & 0x7f) << 14, p[2] < 0x80) {
+        w->p = p + 3;
+    } else {
+        return fg__wire_long_varint(w, out);
+    }
+    *out = value;
     return true;
 }
 
