@@ -51,7 +51,8 @@ fg__slice fg__slice_trim(fg__slice s);
 /* The next word, words being separated by spaces; *rest is what follows it. Empty: there is none. */
 fg__slice fg__slice_word(fg__slice *rest);
 
-/* ---- lines -------------------------------------------------------------------------------------------------------- */
+/* ---- lines -----------------------------------------------------------------------------------------------
+ */
 
 /* An event line: "V8 Worker 12/34 [001] 5.678901:   1001001 cycles:u:  7f3a main+0x4 (/bin/a)". */
 typedef struct fg__perf_event {
@@ -77,7 +78,8 @@ typedef struct fg__perf_frame {
 /* False: this is no frame line. */
 bool fg__perf_frame_parse(fg__perf_frame *out, fg__slice line);
 
-/* ---- names -------------------------------------------------------------------------------------------------------- */
+/* ---- names -----------------------------------------------------------------------------------------------
+ */
 
 /* Kernel, JIT, native, or unknown when the module says nothing. */
 fg_kind fg__perf_kind(fg__slice module);
@@ -91,15 +93,16 @@ int fg__perf_name(fg_ctx *ctx, fg__buffer *name, fg__slice call, const fg__perf_
 /* Whether perf found no symbol. */
 bool fg__perf_unknown(fg__slice symbol);
 
-/* ---- lines seen before -------------------------------------------------------------------------------------------- */
+/* ---- lines seen before -----------------------------------------------------------------------------------
+ */
 
+/* Where the text of a frame line starts as perf lays it out: "\t%16lx symbol". */
+enum { FG__PERF_DIGITS = 16, FG__PERF_TEXT = 1 + FG__PERF_DIGITS + 1 };
 /* What a line stands for. */
 typedef struct fg__perf_seen {
-    uint32_t head, tail; /* bytes of its text: see perf_seen.c */
     uint32_t frame; /* its frame or, when count > 1, where its frames start in `inlined`, innermost first */
     uint32_t count; /* of frames; 0: it stands for none */
-    uint8_t what;   /* the same text means different frames here and there: see perf_seen.c */
-    bool java;      /* a thread of a JVM */
+    bool java;      /* of a JVM */
     bool unknown;   /* no symbol: it bears the name of its module */
     bool inlined;   /* by the compiler: no frame of its own on the machine's stack */
 } fg__perf_seen;
@@ -107,21 +110,24 @@ typedef struct fg__perf_seen {
 typedef struct fg__perf_lines {
     fg_profile *p;
     const fg_read_options *options;
-    uint8_t *lines; /* one behind the other, each an fg__perf_seen and its text */
+    uint8_t *entries; /* one behind the other: see perf_seen.c */
     size_t used, cap;
     fg__table index;
     uint32_t *inlined; /* the frames of lines that stand for several */
     size_t inlined_count, inlined_cap;
     fg__buffer symbol, name; /* scratch */
+    fg__table recent;        /* entries by address */
 } fg__perf_lines;
 
 /* The outermost frame of an event line's thread. */
 int fg__perf_thread(fg__perf_seen *out, fg__perf_lines *lines, const fg__perf_event *event, fg__slice line);
 /*
  * What the frame line `whole` stands for, in a thread of a JVM or not; `text` is all of it that is behind its
- * address. 1: *out is set. 0: this is no frame line. Negative: an error.
+ * address and the space behind that. 1: *out is set. 0: this is no frame line. Negative: an error.
  */
 int fg__perf_frames(fg__perf_seen *out, fg__perf_lines *lines, fg__slice whole, fg__slice text, bool java);
+/* The same for a line that is laid out as perf does it. FG__WIDE bytes behind its end may be read. */
+int fg__perf_laid_out_frames(fg__perf_seen *out, fg__perf_lines *lines, fg__slice text, bool java);
 void fg__perf_lines_free(fg__perf_lines *lines);
 
 #endif

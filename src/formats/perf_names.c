@@ -1,7 +1,7 @@
 /*
- * What perf prints for a symbol, made fit to be read. The rules are those that flame graphs of perf recordings have
- * had for years, so that pictures made by different tools can be compared: docs/formats.md lists them, and where and
- * why this reader does otherwise.
+ * What perf prints for a symbol, made fit to be read. The rules are those that flame graphs of perf
+ * recordings have had for years, so that pictures made by different tools can be compared: docs/formats.md
+ * lists them, and where and why this reader does otherwise.
  */
 #include "formats/perf.h"
 
@@ -9,10 +9,12 @@ bool fg__perf_unknown(fg__slice symbol) {
     return fg__slice_is(symbol, "[unknown]");
 }
 
-/* ---- kinds ------------------------------------------------------------------------------------------------------ */
+/* ---- kinds -----------------------------------------------------------------------------------------------
+ */
 
 static bool is_file_char(char c) {
-    return fg__is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '.' || c == '_';
+    return fg__is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '.' ||
+           c == '_';
 }
 
 /* The last "vmlinux" of `s`, followed by nothing but a version. */
@@ -31,7 +33,8 @@ fg_kind fg__perf_kind(fg__slice module) {
     return map || dump ? FG_KIND_JIT : FG_KIND_NATIVE;
 }
 
-/* ---- symbols ----------------------------------------------------------------------------------------------------- */
+/* ---- symbols ---------------------------------------------------------------------------------------------
+ */
 
 static bool all_hex(fg__slice s) {
     for (size_t i = 0; i < s.n; i++)
@@ -52,10 +55,10 @@ static fg__slice without_offset(fg__slice s) {
 static const struct {
     const char *escape, *text;
 } rust_escapes[] = {
-    {"$SP$", "@"},   {"$BP$", "*"},   {"$RF$", "&"},    {"$LT$", "<"},   {"$GT$", ">"},   {"$LP$", "("},
-    {"$RP$", ")"},   {"$C$", ","},    {"$u7e$", "~"},   {"$u20$", " "},  {"$u27$", "'"},  {"$u3d$", "="},
-    {"$u5b$", "["},  {"$u5d$", "]"},  {"$u7b$", "{"},   {"$u7d$", "}"},  {"$u3b$", ";"},  {"$u2b$", "+"},
-    {"$u21$", "!"},  {"$u22$", "\""}, {"..", "::"},
+    {"$SP$", "@"},  {"$BP$", "*"},   {"$RF$", "&"},  {"$LT$", "<"},  {"$GT$", ">"},  {"$LP$", "("},
+    {"$RP$", ")"},  {"$C$", ","},    {"$u7e$", "~"}, {"$u20$", " "}, {"$u27$", "'"}, {"$u3d$", "="},
+    {"$u5b$", "["}, {"$u5d$", "]"},  {"$u7b$", "{"}, {"$u7d$", "}"}, {"$u3b$", ";"}, {"$u2b$", "+"},
+    {"$u21$", "!"}, {"$u22$", "\""}, {"..", "::"},
 };
 
 /* Append the text of the escape that `s` starts with; *used is its length, 0 when there is none. */
@@ -69,7 +72,8 @@ static int unescape(size_t *used, fg_ctx *ctx, fg__buffer *out, fg__slice s) {
     return 0;
 }
 
-/* The length of a Rust symbol without the hash at its end ("::h" and 16 hexadecimal digits); 0: there is none. */
+/* The length of a Rust symbol without the hash at its end ("::h" and 16 hexadecimal digits); 0: there is
+ * none. */
 static size_t rust_length(fg__slice s) {
     enum { HASH = 17 };
     if (s.n < HASH) return 0;
@@ -91,8 +95,10 @@ int fg__perf_symbol(fg__slice *out, fg_ctx *ctx, fg__buffer *buffer, fg__slice s
         int err = unescape(&used, ctx, buffer, s);
         if (err) return err;
         if (used == 0) {
-            if (s.p[0] == '$') plain = s.n; /* unknown: what follows stays as it is */
-            else plain = 1;
+            if (s.p[0] == '$')
+                plain = s.n; /* unknown: what follows stays as it is */
+            else
+                plain = 1;
             while (plain < s.n && s.p[plain] != '$' && s.p[plain] != '.') plain++;
             err = fg__buffer_add(ctx, buffer, s.p, plain);
             if (err) return err;
@@ -103,7 +109,8 @@ int fg__perf_symbol(fg__slice *out, fg_ctx *ctx, fg__buffer *buffer, fg__slice s
     return 0;
 }
 
-/* ---- inlined calls ------------------------------------------------------------------------------------------------ */
+/* ---- inlined calls ---------------------------------------------------------------------------------------
+ */
 
 bool fg__perf_call(fg__slice *out, fg__slice *calls) {
     if (!calls->p) return false;
@@ -111,8 +118,10 @@ bool fg__perf_call(fg__slice *out, fg__slice *calls) {
     for (size_t i = 0; i < calls->n; i++) {
         char c = calls->p[i];
         bool arrow = c == '-' && i + 1 < calls->n && calls->p[i + 1] == '>';
-        if (c == '<' || c == '(' || c == '{' || c == '[') depth++;
-        else if (c == '>' || c == ')' || c == '}' || c == ']') depth--;
+        if (c == '<' || c == '(' || c == '{' || c == '[')
+            depth++;
+        else if (c == '>' || c == ')' || c == '}' || c == ']')
+            depth--;
         if (!arrow) continue;
         fg__slice call = {calls->p, i};
         if (depth <= 0 && !fg__slice_ends(call, "operator")) {
@@ -127,11 +136,12 @@ bool fg__perf_call(fg__slice *out, fg__slice *calls) {
     return true;
 }
 
-/* ---- names ---------------------------------------------------------------------------------------------------------- */
+/* ---- names -----------------------------------------------------------------------------------------------
+ */
 
 /*
- * The length of a name without its parameters. Parentheses stay within templates and lambdas, where they name Go's
- * receivers ("http.(*Client).Do"), and where they name C++'s anonymous namespaces.
+ * The length of a name without its parameters. Parentheses stay within templates and lambdas, where they name
+ * Go's receivers ("http.(*Client).Do"), and where they name C++'s anonymous namespaces.
  */
 static size_t without_parameters(fg__slice s) {
     int depth = 0;

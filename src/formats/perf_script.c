@@ -9,11 +9,13 @@
  * Samples become rows of the stack table at once: memory is bounded by what is different in the text.
  */
 #include "formats/perf.h"
+#include "formats/wide.h"
 #if defined(__SSE2__)
 #include <emmintrin.h>
 #endif
 
 enum { EVENT_MAX = 256, EVENTS_LISTED = 8, LISTED_MAX = 64 };
+enum { WAITING = 64 };
 enum { PERF_MAX_STACK = 127 }; /* what the kernel records unless told otherwise (perf_event_max_stack) */
 
 typedef enum state {
@@ -23,13 +25,21 @@ typedef enum state {
     JUNK     /* an event line was expected and not found */
 } state;
 
+/* A sample that waits for its place in the stack table. */
+typedef struct waiting {
+    size_t from, n; /* its frames are waiting_frames[from … from + n) */
+    uint64_t hash;
+    int64_t period;
+} waiting;
+
 typedef struct reader {
     fg_profile *p;
     fg_in *in;
     const fg_read_options *options;
     fg__perf_lines lines;
 
-    /* The sample at hand. Its stack fills from the end of the array, for perf prints the innermost frame first. */
+    /* The sample at hand. Its stack fills from the end of the array, for perf prints the innermost frame
+     * first. */
     state state;
     uint32_t *stack;
     size_t top, cap;
@@ -38,6 +48,12 @@ typedef struct reader {
     size_t unknown, inlined;
     bool alone; /* the last line was one frame: a source line that follows is about it */
 
+    /* Samples are added some at a time: meanwhile the caches fetch the slots that their stacks will look at.
+     */
+    waiting waiting[WAITING];
+    uint32_t *waiting_frames;
+    size_t waiting_count, waiting_frame_count, waiting_cap;
+
     char event[EVENT_MAX]; /* the one that is read; "": the first one met will be */
     char others[EVENTS_LISTED][LISTED_MAX];
     size_t other_count;
@@ -45,7 +61,7 @@ typedef struct reader {
     int64_t samples, empty, truncated, lost, frames, unknown_frames;
     int64_t least_period, most_period, first_time, last_time; /* -1: none */
     bool backwards; /* time went back: those are no time stamps but differences */
-    bool named; /* there are event lines */
+    bool named;     /* there are event lines */
     uint64_t events, odd_lines, first_odd_line;
 } reader;
 
@@ -54,18 +70,22 @@ static int odd_line(reader *r) {
     return 0;
 }
 
-/* ---- stacks ----------------------------------------------------------------------------------------------------- */
+/* ---- stacks ----------------------------------------------------------------------------------------------
+ */
 
-static int push(reader *r, uint32_t frame) {
-    if (FG__UNLIKELY(r->top == 0)) {
-        size_t used = r->cap;
-        int err = fg__grow(r->p->ctx, &r->stack, &r->cap, used + 1, sizeof *r->stack);
-        if (err) return err;
-        r->top = r->cap - used;
-        memmove(r->stack + r->top, r->stack, used * sizeof *r->stack);
-    }
-    r->stack[--r->top] = frame;
+static int grow_stack(reader *r) {
+    size_t used = r->cap;
+    int err = fg__grow(r->p->ctx, &r->stack, &r->cap, used + 1, sizeof *r->stack);
+    if (err) return err;
+    r->top = r->cap - used;
+    memmove(r->stack + r->top, r->stack, used * sizeof *r->stack);
     return 0;
+}
+
+static inline int push(reader *r, uint32_t frame) {
+    int err = FG__UNLIKELY(r->top == 0) ? grow_stack(r) : 0;
+    if (!err) r->stack[--r->top] = frame;
+    return err;
 }
 
 /* How many frames the sample at hand has. */
@@ -73,17 +93,56 @@ static size_t depth(const reader *r) {
     return r->cap - r->top;
 }
 
-static int on_frames(reader *r, fg__slice whole, fg__slice behind_address) {
-    fg__perf_seen seen;
-    int found = fg__perf_frames(&seen, &r->lines, whole, behind_address, r->thread.java);
-    if (FG__UNLIKELY(found <= 0)) return found < 0 ? found : odd_line(r);
-    r->unknown += seen.unknown;
-    r->inlined += seen.inlined;
-    r->alone = seen.count == 1;
-    if (FG__LIKELY(seen.count == 1)) return push(r, seen.frame);
+static inline int push_seen(reader *r, const fg__perf_seen *seen) {
+    r->unknown += seen->unknown;
+    r->inlined += seen->inlined;
+    r->alone = seen->count == 1;
+    if (FG__LIKELY(seen->count == 1)) return push(r, seen->frame);
     int err = 0;
-    for (uint32_t i = 0; i < seen.count && !err; i++) err = push(r, r->lines.inlined[seen.frame + i]);
+    for (uint32_t i = 0; i < seen->count && !err; i++) err = push(r, r->lines.inlined[seen->frame + i]);
     return err;
+}
+
+/* A frame line taken word by word: `text` is what is behind its address. */
+static int on_words(reader *r, fg__slice whole, fg__slice text) {
+    fg__perf_seen seen;
+    int found = fg__perf_frames(&seen, &r->lines, whole, text, r->thread.java);
+    return found > 0 ? push_seen(r, &seen) : found < 0 ? found : odd_line(r);
+}
+
+/* A frame line that is laid out as perf does it. */
+static inline int on_frames(reader *r, fg__slice text) {
+    fg__perf_seen seen;
+    int found = fg__perf_laid_out_frames(&seen, &r->lines, text, r->thread.java);
+    return FG__LIKELY(found > 0) ? push_seen(r, &seen) : found < 0 ? found : odd_line(r);
+}
+
+/* What follows a word of the line and the space behind it. */
+static fg__slice behind_word(fg__slice word, fg__slice line) {
+    const char *end = line.p + line.n, *behind = word.p + word.n;
+    return fg__slice_of(behind < end ? behind + 1 : end, end);
+}
+
+static int add_waiting(reader *r) {
+    int err = 0;
+    for (size_t i = 0; i < r->waiting_count && !err; i++) {
+        const waiting *w = &r->waiting[i];
+        const int64_t values[] = {w->period < 0 ? 1 : w->period, 1};
+        err = fg__stack_add(r->p, r->waiting_frames + w->from, w->n, w->hash, values, NULL);
+    }
+    r->waiting_count = r->waiting_frame_count = 0;
+    return err;
+}
+
+static int let_wait(reader *r, const uint32_t *frames, size_t n) {
+    waiting w = {r->waiting_frame_count, n, fg__stack_hash(frames, n), r->period};
+    int err = fg__grow(r->p->ctx, &r->waiting_frames, &r->waiting_cap, w.from + n, sizeof *frames);
+    if (err) return err;
+    fg__stack_prefetch(r->p, w.hash);
+    memcpy(r->waiting_frames + w.from, frames, n * sizeof *frames);
+    r->waiting_frame_count += n;
+    r->waiting[r->waiting_count++] = w;
+    return r->waiting_count == WAITING ? add_waiting(r) : 0;
 }
 
 static int add_sample(reader *r) {
@@ -96,21 +155,22 @@ static int add_sample(reader *r) {
     if (r->period > r->most_period) r->most_period = r->period;
     int err = r->thread.count ? push(r, r->thread.frame) : 0;
     if (err) return err;
-    const uint32_t *frames = r->stack + r->top;
-    int64_t values[] = {r->period < 0 ? 1 : r->period, 1};
-    return fg__stack_add(r->p, frames, depth(r), fg__stack_hash(frames, depth(r)), values, NULL);
+    return let_wait(r, r->stack + r->top, depth(r));
 }
 
 static int end_sample(reader *r) {
     int err = 0;
-    if (r->state == SAMPLE && depth(r)) err = add_sample(r);
-    else r->empty += r->state == SAMPLE;
+    if (r->state == SAMPLE && depth(r))
+        err = add_sample(r);
+    else
+        r->empty += r->state == SAMPLE;
     r->top = r->cap;
     r->state = OUTSIDE;
     return err;
 }
 
-/* ---- events ------------------------------------------------------------------------------------------------------ */
+/* ---- events ----------------------------------------------------------------------------------------------
+ */
 
 /* Whether `name` is the event `wanted`, or one of its kin: "cycles" is "cycles:u" and "cycles:k" too. */
 static bool is_event(fg__slice name, const char *wanted) {
@@ -169,13 +229,14 @@ static void on_record(reader *r, fg__slice record) {
     r->lost += count;
 }
 
-/* A frame behind the event, where perf printed no call chain. Anything else there is a tracepoint's payload. */
+/* A frame behind the event, where perf printed no call chain. Anything else there is a tracepoint's payload.
+ */
 static int on_rest(reader *r, fg__slice rest) {
     fg__perf_frame frame;
     if (!rest.n || !fg__perf_frame_parse(&frame, rest) || !frame.module.n) return 0;
     for (size_t i = 0; i < frame.address.n; i++)
         if (!fg__is_hex(frame.address.p[i])) return 0;
-    int err = on_frames(r, rest, fg__slice_skip(rest, frame.address.n));
+    int err = on_words(r, rest, behind_word(frame.address, rest));
     return err ? err : end_sample(r);
 }
 
@@ -198,7 +259,8 @@ static int begin_sample(reader *r, const fg__perf_event *e, fg__slice line) {
     return err ? err : on_rest(r, e->rest);
 }
 
-/* ---- lines --------------------------------------------------------------------------------------------------------- */
+/* ---- lines -----------------------------------------------------------------------------------------------
+ */
 
 /* Lines of the header that are worth keeping: "# hostname : db1". */
 static const struct {
@@ -225,7 +287,8 @@ static int on_source_line(reader *r, fg__slice line) {
     while (digits > s.p && fg__is_digit(digits[-1])) digits--;
     if (!r->alone || digits == end || digits - s.p < 2 || digits[-1] != ':') return 0;
     uint64_t number = 0;
-    for (const char *c = digits; c < end && number <= UINT32_MAX; c++) number = number * 10 + (uint64_t)(*c - '0');
+    for (const char *c = digits; c < end && number <= UINT32_MAX; c++)
+        number = number * 10 + (uint64_t)(*c - '0');
 
     uint32_t *innermost = &r->stack[r->top];
     fg__frame frame = *fg__frame_at(r->p, *innermost);
@@ -247,38 +310,35 @@ static int on_event_line(reader *r, fg__slice line) {
 /* A line within a sample that is not laid out as perf's frames are. */
 static int on_other_line(reader *r, fg__slice line) {
     fg__perf_event event;
-    if (fg__perf_event_parse(&event, line) && fg__perf_event_certain(&event)) { /* the last one has no frames */
+    if (fg__perf_event_parse(&event, line) &&
+        fg__perf_event_certain(&event)) { /* the last one has no frames */
         int err = end_sample(r);
         return err ? err : begin_sample(r, &event, line);
     }
     if (r->state == SKIPPED) return 0;
     fg__perf_frame frame;
-    if (fg__perf_frame_parse(&frame, line)) {
-        const char *behind = frame.address.p + frame.address.n;
-        return on_frames(r, line, fg__slice_of(behind, line.p + line.n));
-    }
+    if (fg__perf_frame_parse(&frame, line)) { return on_words(r, line, behind_word(frame.address, line)); }
     bool source = line.n > 2 && line.p[0] == ' ' && line.p[1] == ' ' && line.p[2] != ' ';
     return source ? on_source_line(r, line) : odd_line(r);
 }
 
 /*
- * Where the text behind the address starts in a frame line that is laid out as perf does it, "\t%16lx symbol". NULL:
- * the line is of another kind, or has to be taken apart word by word.
+ * Where the text of a frame line starts that is laid out as perf does it. NULL: the line is of another kind,
+ * or has to be taken apart word by word.
  */
-static const char *behind_address(fg__slice line) {
-    enum { DIGITS = 16, TEXT = 1 + DIGITS + 1 };
-    if (line.n <= TEXT || line.p[0] != '\t' || line.p[TEXT - 1] != ' ') return NULL;
+static inline const char *laid_out_text(fg__slice line) {
+    if (line.n <= FG__PERF_TEXT || line.p[0] != '\t' || line.p[FG__PERF_TEXT - 1] != ' ') return NULL;
 #if defined(__SSE2__)
     __m128i field = _mm_loadu_si128((const __m128i *)(const void *)(line.p + 1));
     unsigned spaces = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(field, _mm_set1_epi8(' ')));
-    bool padded = (spaces & (spaces + 1)) == 0 && spaces >> (DIGITS - 1) == 0;
+    bool padded = (spaces & (spaces + 1)) == 0 && spaces >> (FG__PERF_DIGITS - 1) == 0;
 #else
     size_t i = 1;
-    while (i <= DIGITS && line.p[i] == ' ') i++;
-    while (i <= DIGITS && line.p[i] != ' ') i++;
-    bool padded = i > DIGITS && line.p[DIGITS] != ' ';
+    while (i <= FG__PERF_DIGITS && line.p[i] == ' ') i++;
+    while (i <= FG__PERF_DIGITS && line.p[i] != ' ') i++;
+    bool padded = i > FG__PERF_DIGITS && line.p[FG__PERF_DIGITS] != ' ';
 #endif
-    return padded ? line.p + TEXT : NULL;
+    return padded ? line.p + FG__PERF_TEXT : NULL;
 }
 
 /* A frame line outside of a sample. In a text without any event line it begins one: -F ip,sym prints that. */
@@ -290,11 +350,11 @@ static int begin_nameless(reader *r) {
 }
 
 static int on_line(reader *r, fg__slice line) {
-    const char *behind = behind_address(line);
+    const char *behind = laid_out_text(line);
     if (FG__LIKELY(behind != NULL)) {
         int err = r->state == OUTSIDE ? begin_nameless(r) : 0;
         if (err || r->state != SAMPLE) return err;
-        return on_frames(r, line, fg__slice_of(behind, line.p + line.n));
+        return on_words(r, line, fg__slice_of(behind, line.p + line.n));
     }
     if (line.n && line.p[0] == '#') return on_comment(r, line);
     while (line.n && fg__is_space(line.p[line.n - 1])) line.n--;
@@ -302,7 +362,8 @@ static int on_line(reader *r, fg__slice line) {
     return r->state == SAMPLE || r->state == SKIPPED ? on_other_line(r, line) : on_event_line(r, line);
 }
 
-/* ---- the whole text ------------------------------------------------------------------------------------------------- */
+/* ---- the whole text --------------------------------------------------------------------------------------
+ */
 
 static int fail_no_event(reader *r) {
     char list[EVENTS_LISTED * LISTED_MAX + 1] = "";
@@ -317,14 +378,15 @@ static int fail_no_event(reader *r) {
 static int fail_empty(reader *r) {
     fg_ctx *ctx = r->p->ctx;
     if (r->empty)
-        return fg__fail(ctx, FG_EEMPTY,
-                        "%s: perf script: none of the %lld samples has a stack: record with `perf record -g`, and "
-                        "see that `perf script` prints the fields ip, sym and dso",
-                        r->in->name, (long long)r->empty);
+        return fg__fail(
+            ctx, FG_EEMPTY,
+            "%s: perf script: none of the %lld samples has a stack: record with `perf record -g`, and "
+            "see that `perf script` prints the fields ip, sym and dso",
+            r->in->name, (long long)r->empty);
     if (r->events) return fail_no_event(r);
     if (!r->odd_lines)
-        return fg__fail(ctx, FG_EEMPTY, "%s: perf script: no samples: did the program run while perf recorded?",
-                        r->in->name);
+        return fg__fail(ctx, FG_EEMPTY,
+                        "%s: perf script: no samples: did the program run while perf recorded?", r->in->name);
     r->in->line = r->first_odd_line;
     return fg__in_fail_line(r->in, FG_EFORMAT,
                             "expected \"COMMAND PID TIME: EVENT:\"; is this what `perf script` printed?");
@@ -380,14 +442,47 @@ static int set_metadata(reader *r) {
     return err ? err : add_notes(r);
 }
 
+/* The newline behind `text`, of which 2 * FG__WIDE bytes may be read. NULL: there is none before `end`. */
+static inline const char *line_end(const char *text, const char *end) {
+    uint64_t low = fg__wide_find(text, '\n'), high = fg__wide_find(text + FG__WIDE, '\n');
+    if (FG__LIKELY((low | high) != 0)) /* both halves are always looked at: no branch to guess */
+        return text + (low ? __builtin_ctzll(low) : FG__WIDE + __builtin_ctzll(high | (uint64_t)1 << 63));
+    return memchr(text + 2 * FG__WIDE, '\n', (size_t)(end - text) - 2 * FG__WIDE);
+}
+
+/* Read frame lines as long as they are laid out, and the blank line behind them. */
+static int read_frames(reader *r) {
+    enum { ROOM = FG__PERF_TEXT + 2 * FG__WIDE, AHEAD = 1024 };
+    const char *p = (const char *)r->in->p, *end = (const char *)r->in->end - FG__WIDE;
+    int err = 0;
+    while (end - p >= ROOM && !err) {
+        const char *text = laid_out_text((fg__slice){p, ROOM}), *newline = text ? line_end(text, end) : NULL;
+        if (!newline) break;
+        __builtin_prefetch(text + AHEAD); /* the window is as long as the file: it comes from afar */
+        p = newline + 1;
+        r->in->line++;
+        err = on_frames(r, fg__slice_of(text, newline - (newline[-1] == '\r')));
+    }
+    if (!err && end - p >= ROOM && *p == '\n') {
+        p++;
+        r->in->line++;
+        err = end_sample(r);
+    }
+    r->in->p = (const uint8_t *)p;
+    return err;
+}
+
 static int read_lines(reader *r) {
     fg__slice line;
     int more;
     while ((more = fg__in_line(r->in, &line.p, &line.n)) > 0) {
         int err = on_line(r, line);
+        if (!err && r->state == SAMPLE) err = read_frames(r);
         if (err) return err;
     }
-    return more < 0 ? more : end_sample(r);
+    if (more < 0) return more;
+    int err = end_sample(r);
+    return err ? err : add_waiting(r);
 }
 
 /* perf.data itself, in one byte order or the other. */
@@ -399,10 +494,15 @@ static int read_perf_script(fg_profile *p, fg_in *in, const fg_read_options *opt
     int err = fg__in_need(in, 8);
     if (err < 0) return err;
     if (is_recording(in->p, (size_t)(in->end - in->p)))
-        return fg__fail(in->ctx, FG_EFORMAT,
-                        "%s: perf's own recording, not text: print it with `perf script -i %s > perf.txt` and give that",
-                        in->name, in->name);
-    reader r = {.p = p, .in = in, .options = options, .lines = {.p = p, .options = options}, .first_time = -1,
+        return fg__fail(
+            in->ctx, FG_EFORMAT,
+            "%s: perf's own recording, not text: print it with `perf script -i %s > perf.txt` and give that",
+            in->name, in->name);
+    reader r = {.p = p,
+                .in = in,
+                .options = options,
+                .lines = {.p = p, .options = options},
+                .first_time = -1,
                 .last_time = -1};
     if (options->event) set_event(&r, (fg__slice){options->event, strlen(options->event)});
     if (options->annotate_kernel) p->annotations |= 1u << FG_KIND_KERNEL;
@@ -413,10 +513,12 @@ static int read_perf_script(fg_profile *p, fg_in *in, const fg_read_options *opt
     if (!err) err = r.samples ? set_metadata(&r) : fail_empty(&r);
     fg__perf_lines_free(&r.lines);
     fg_free(in->ctx, r.stack);
+    fg_free(in->ctx, r.waiting_frames);
     return err;
 }
 
-/* ---- recognition ------------------------------------------------------------------------------------------------------ */
+/* ---- recognition -----------------------------------------------------------------------------------------
+ */
 
 /* Sure of an event line beyond doubt, and of any event line with a frame line behind it. */
 static int judge(fg__slice head) {
@@ -429,7 +531,8 @@ static int judge(fg__slice head) {
         if (fg__slice_starts(line, "#")) continue;
         fg__perf_event event;
         fg__perf_frame frame;
-        if (event_before && text.n && fg__is_space(line.p[0]) && fg__perf_frame_parse(&frame, line)) return 95;
+        if (event_before && text.n && fg__is_space(line.p[0]) && fg__perf_frame_parse(&frame, line))
+            return 95;
         event_before = text.n && fg__perf_event_parse(&event, text);
         if (event_before && fg__perf_event_certain(&event)) return 90;
     }
