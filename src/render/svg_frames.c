@@ -8,6 +8,8 @@
 #include "render/svg.h"
 
 static const float TITLED = 1;
+/* Tenths of a pixel: frames wider than GAP_FROM end GAP early, so that neighbours can be told apart. */
+enum { GAP = 5, GAP_FROM = 40 };
 
 /* Positions are in tenths of a pixel. */
 typedef struct run {
@@ -138,7 +140,7 @@ static void put_frame(painter *b, const fg__box *box) {
     fg__out_text(out, "<rect");
     put_class(out, b->pic->view->shade(b->pic, box->node), fg__picture_sides(b->pic, box->node));
     put_attribute(out, " x=\"", from);
-    put_attribute(out, "\" width=\"", to - from);
+    put_attribute(out, "\" width=\"", to - from > GAP_FROM ? to - from - GAP : to - from);
     fg__out_text(out, "\" height=\"15\"/>");
     put_label(b, box);
     fg__out_text(out, "</g>\n");

@@ -118,7 +118,7 @@ static void frames_are_drawn_down_to_min_width(void **state) {
     char *svg = drawn(p, (fg_write_options){.width = 1020});
     assert_non_null(strstr(svg, "<title>main (1,000 samples, 100.00 %)</title><rect class=\"fg"));
     assert_non_null(strstr(svg, "<title>write (399 samples, 39.90 %)</title>"));
-    assert_non_null(strstr(svg, "width=\"399\" height=\"15\"/><text x="));
+    assert_non_null(strstr(svg, "width=\"398.5\" height=\"15\"/><text x="));
     assert_int_equal(count(svg, "<title>"), 7); /* the picture's, all, main, and what main calls */
     free(svg);
     svg = drawn(p, (fg_write_options){.width = 1020, .min_width = 2});
@@ -148,7 +148,7 @@ static void a_diff_says_both_sides(void **state) {
     assert_int_equal(count(svg, " fg-gone\""), 1);
     assert_non_null(strstr(svg, ">+ new<"));
     /* all that either side had fits side by side: 7.7 + 6 + 14 */
-    assert_non_null(strstr(svg, " x=\"0\" width=\"328\" height=\"15\"/><text x=\"3\" y=\"11.5\">− gone"));
+    assert_non_null(strstr(svg, " x=\"0\" width=\"327.5\" height=\"15\"/><text x=\"3\" y=\"11.5\">− gone"));
     free(svg);
     fg_profile_free(d);
     fg_profile_free(a);
