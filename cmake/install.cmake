@@ -2,7 +2,7 @@
 install(TARGETS flame-graph RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(TARGETS flamegraph EXPORT flamegraph LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(TARGETS lua_module LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/lua/5.4)
-install(FILES include/flamegraph.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(FILES include/flamegraph.h include/flamegraph_lua.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(DIRECTORY lua/collectors lua/recipes DESTINATION ${CMAKE_INSTALL_DATADIR}/flame-graph)
 install(EXPORT flamegraph NAMESPACE flamegraph:: FILE flamegraph-config.cmake
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/flamegraph)

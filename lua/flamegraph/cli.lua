@@ -2,6 +2,7 @@
 
 local check = require "flamegraph.check"
 local commands = require "flamegraph.commands"
+local completion = require "flamegraph.completion"
 local help = require "flamegraph.help"
 local log = require "flamegraph.log"
 local op = require "flamegraph.op"
@@ -191,6 +192,17 @@ own.run = {
     if why then return fail("flame-graph run", why) end
     if not declaration then return status.done end -- a plain script: it has run
     return run_declaration("flame-graph run " .. path, declaration, rest)
+  end,
+}
+
+own.completion = {
+  summary = "Print completions for a shell: source <(flame-graph completion bash)",
+  usage = "completion bash|fish|zsh",
+  run = function(words)
+    local script = completion.script(words[1], own)
+    if not script then return usage("flame-graph completion", "for which shell? bash, fish or zsh") end
+    print(script)
+    return status.done
   end,
 }
 

@@ -34,10 +34,8 @@ function output.problem(path, format)
     return ("--output %s: its suffix names no format (%s); or choose one with --format"):format(path,
       usual_suffixes())
   end
-  local folder = path:match("^(.*)/[^/]*$")
-  if folder and not system.folder(folder == "" and "/" or folder) then
-    return ("--output %s: there is no folder %s"):format(path, folder)
-  end
+  local ok, why = system.writable(path)
+  if not ok then return ("--output %s: cannot write there: %s"):format(path, why) end
 end
 
 local function amount(p)

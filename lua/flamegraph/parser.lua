@@ -14,7 +14,8 @@ parser.common = args.declare("flame-graph", {
   { "help", type = "boolean", help = "this text" },
 })
 
-local function add_flags(to, declared)
+--- Add the flags of declared arguments to an argparse parser or command.
+function parser.add_flags(to, declared)
   for arg in args.each(declared) do
     if types[arg.type].metavar then
       local option = to:option(args.flag(arg)):target(arg.name):args(1)
@@ -31,14 +32,6 @@ local function add_flags(to, declared)
   end
 end
 
---- An argparse parser of a command's flags.
-function parser.new(name, declared)
-  local made = argparse(name):add_help(false)
-  add_flags(made, declared)
-  add_flags(made, parser.common)
-  return made
-end
-
 -- argparse hands out an empty list for a flag that may be repeated and was not given.
 local function without_empty_lists(result)
   for name, value in pairs(result) do
@@ -51,7 +44,10 @@ end
 -- @treturn table|nil what was given, by argument name; nil and a message where it is wrong
 -- @treturn table the common flags that were given
 function parser.parse(name, declared, words)
-  local ok, result = parser.new(name, declared):pparse(words)
+  local reader = argparse(name):add_help(false)
+  parser.add_flags(reader, declared)
+  parser.add_flags(reader, parser.common)
+  local ok, result = reader:pparse(words)
   if not ok then return nil, result end
   local common = {}
   for _, arg in ipairs(parser.common) do

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #include "lua/lua.h"
@@ -54,6 +55,23 @@ static int columns(lua_State *L) {
     return 1;
 }
 
+/* writable(path) → whether a file can be made or written there, or nil, message */
+static int writable(lua_State *L) {
+    const char *path = luaL_checkstring(L, 1), *slash = strrchr(path, '/');
+    struct stat st;
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+        errno = EISDIR;
+        return fail(L, path);
+    }
+    bool special = stat(path, &st) == 0 && !S_ISREG(st.st_mode);
+    lua_pushlstring(L, path, slash > path ? (size_t)(slash - path) : 1);
+    const char *folder = slash ? lua_tostring(L, -1) : ".";
+    const char *needed = special ? path : folder; /* a file is replaced: that changes its folder */
+    if (access(needed, W_OK)) return fail(L, needed);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
 static lua_Integer nanoseconds(clockid_t clock) {
     struct timespec t = {0};
     clock_gettime(clock, &t);
@@ -91,8 +109,8 @@ static int executable(lua_State *L) {
 
 int fg__lua_open_system(lua_State *L) {
     static const luaL_Reg functions[] = {
-        {"folder", folder}, {"columns", columns},       {"time", wall_time}, {"clock", monotonic},
-        {"host", host},     {"executable", executable}, {NULL, NULL},
+        {"folder", folder}, {"columns", columns},       {"time", wall_time},    {"clock", monotonic},
+        {"host", host},     {"executable", executable}, {"writable", writable}, {NULL, NULL},
     };
     luaL_newlib(L, functions);
     return 1;
