@@ -65,7 +65,6 @@ function showPage(root, page, alone) {
   frame.append(page.app);
   root.querySelector('.fg-picture').replaceWith(frame);
   root.removeAttribute('viewBox');
-  root.setAttribute('role', 'application');
   if (!alone) return;
   root.setAttribute('width', '100%');
   root.setAttribute('height', '100%');
