@@ -113,7 +113,7 @@ local function put_results(comment)
     if tag.tag == "treturn" then
       local kind, text = tag.text:match("^(%S+)%s*(.-)%s*$")
       local failure = text:match("^nil, (.*)$")
-      if failure then kind, text = kind:gsub("|nil$", ""), nil end
+      if text:find("nil, message", 1, true) then kind = kind:gsub("|nil$", "") end
       put("Returns %s%s", (kind:gsub("|", " or ")),
         failure and "; or nil, " .. failure or text ~= "" and ": " .. text or "")
       put ""
@@ -146,7 +146,7 @@ local function signature(comment)
 end
 
 local function put_function(name, comment)
-  put("### `%s%s`", name, signature(comment))
+  put("### `%s%s`", name:gsub("^Profile:", "profile:"), signature(comment))
   put ""
   paragraph(comment.text)
   put_parameters(comment)

@@ -43,7 +43,8 @@ local Failure = { __tostring = function(failure) return failure.message end }
 local function assert_with_code(...)
   local ok, message, code = ...
   if ok then return ... end
-  if type(message) ~= "string" or type(code) ~= "string" then error(message or "assertion failed!", 2) end
+  if message ~= nil and type(message) ~= "string" then error(message, 0) end
+  if type(code) ~= "string" then check.fail("%s", message or "assertion failed!") end
   local info = debug.getinfo(2, "Sl")
   local where = info.source:find("^@") and ("in %s:%d"):format(info.short_src, info.currentline) or nil
   error(setmetatable({ message = message, code = code, where = where }, Failure), 0)

@@ -31,8 +31,8 @@ end
 
 --- What is under way.
 -- @type Progress
-local Bar = {}
-Bar.__index = Bar
+local Progress = {}
+Progress.__index = Progress
 
 -- "left of 30 s", size and time-out, as far as they are known.
 local function facts(bar, now)
@@ -87,7 +87,7 @@ end
 
 --- Change what is shown.
 -- @tparam table changes `text`, `seconds`, `timeout`, `bytes`
-function Bar:update(changes)
+function Progress:update(changes)
   changes = check.options("progress:update", changes,
     { text = "string", seconds = "number", timeout = "number", bytes = "number" })
   for key, value in pairs(changes) do self[key] = value end
@@ -95,7 +95,7 @@ function Bar:update(changes)
 end
 
 --- Take it away. It also goes when its variable is `<close>` and leaves its scope.
-function Bar:close()
+function Progress:close()
   if self.closed then return end
   self.closed = true
   for i, bar in ipairs(bars) do
@@ -105,7 +105,7 @@ function Bar:close()
   draw()
 end
 
-Bar.__close = Bar.close
+Progress.__close = Progress.close
 
 --- Show that something is under way, until it is closed. On a terminal the line is redrawn while the script waits.
 -- @tparam table fields `text`; `seconds` (how long it is to take); `timeout` (seconds until it is given up)
@@ -117,7 +117,7 @@ function progress.start(fields)
   local bar = setmetatable({
     text = fields.text, seconds = fields.seconds, timeout = fields.timeout,
     bytes = 0, start = system.clock(), thread = coroutine.running(),
-  }, Bar)
+  }, Progress)
   bars[#bars + 1] = bar
   loop.tick, loop.ticker = redraw_seconds, tick
   return bar

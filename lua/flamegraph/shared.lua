@@ -41,7 +41,7 @@ local groups = {
     { "jit", type = "boolean", help = "perf script: mark JIT frames with _[j]" },
   },
   picture = {
-    title = "Picture",
+    title = "Picture", -- comes with every argument of the type output
     { "title", help = "otherwise made from what is known of the profile" },
     { "subtitle", help = "the line below it" },
     { "width", type = "number", metavar = "PX", help = "width of the picture; otherwise 1200" },
