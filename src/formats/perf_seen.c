@@ -164,8 +164,8 @@ static bool matches(const entry *e, fg__slice text, bool java) {
     const char *known = (const char *)(e + 1), *tail = text.p + text.n - e->tail;
     size_t digits = text.n - e->head - e->tail;
     if (digits > (e->tail ? OFFSET_MOST : 0) || e->what != (java ? JAVA_FRAME : FRAME)) return false;
-    return same(known, text.p, e->head) & fg__wide_hex(text.p + e->head, digits) &
-           same(known + e->head, tail, e->tail);
+    int head = same(known, text.p, e->head), offset = fg__wide_hex(text.p + e->head, digits);
+    return head & offset & same(known + e->head, tail, e->tail); /* one branch for all three */
 }
 
 /* Intern a frame that is named by the scratch buffer. */

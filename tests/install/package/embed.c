@@ -8,8 +8,10 @@ int main(int argc, char **argv) {
     const char text[] = "main;parse;read 3\nmain;hash 4\n";
     int err = argc == 2 ? fg_parse(&profile, ctx, text, sizeof text - 1, NULL) : FG_EINVAL;
     if (!err) err = fg_write(profile, argv[1], NULL);
-    if (err) fprintf(stderr, "%s: %s\n", fg_error_name(err), fg_error(ctx));
-    else printf("%s %lld\n", fg_version(), (long long)fg_profile_total(profile, 0));
+    if (err)
+        fprintf(stderr, "%s: %s\n", fg_error_name(err), fg_error(ctx));
+    else
+        printf("%s %lld\n", fg_version(), (long long)fg_profile_total(profile, 0));
     fg_profile_free(profile);
     fg_ctx_free(ctx);
     return err ? 1 : 0;
