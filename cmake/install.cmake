@@ -10,5 +10,6 @@ include(CMakePackageConfigHelpers)
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/flamegraph-config-version.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${CMAKE_BINARY_DIR}/flamegraph-config-version.cmake
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/flamegraph)
+file(RELATIVE_PATH FG_PC_TO_PREFIX /${CMAKE_INSTALL_LIBDIR}/pkgconfig /) # so that the tree can be moved
 configure_file(cmake/flamegraph.pc.in flamegraph.pc @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/flamegraph.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

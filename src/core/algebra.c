@@ -99,10 +99,28 @@ static int merge_meta(fg_profile *to, const fg_profile *from) {
     return err;
 }
 
+/* What the first one shows by default has to be in all of them: nobody sums nanoseconds and bytes. */
+static int check_summable(fg_profile *const *profiles, size_t n) {
+    int column = fg_profile_find_type(profiles[0], NULL);
+    for (size_t i = 1; i < n && column >= 0; i++) {
+        fg_value_type type = fg_profile_type(profiles[0], (size_t)column);
+        if (find_column(profiles[i], type) >= 0) continue;
+        int other = fg_profile_find_type(profiles[i], NULL);
+        fg_value_type shown = fg_profile_type(profiles[i], other < 0 ? 0 : (size_t)other);
+        return fg__fail(
+            profiles[0]->ctx, FG_EINVAL,
+            "cannot sum profiles of different things: the first has %s in %s, number %zu has %s in %s",
+            type.name, type.unit, i + 1, shown.name, shown.unit);
+    }
+    return 0;
+}
+
 int fg_profile_merge(fg_profile **out, fg_profile *const *profiles, size_t n) {
     if (n == 0) return FG_EINVAL;
+    int err = check_summable(profiles, n);
+    if (err) return err;
     fg_profile *p;
-    int err = like(&p, profiles[0], true);
+    err = like(&p, profiles[0], true);
     if (err) return err;
     for (size_t i = 1; i < n && !err; i++) {
         err = add_columns(p, profiles[i]);

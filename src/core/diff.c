@@ -49,6 +49,9 @@ typedef struct side {
 } side;
 
 static int open_side(side *s, const char *type) {
+    if (fg_profile_is_diff(s->p))
+        return fg__fail(s->p->ctx, FG_EINVAL,
+                        "the profile %s is a diff already; a diff compares two profiles", s->name);
     int column = fg_profile_find_type(s->p, type);
     if (column < 0)
         return fg__fail(s->p->ctx, FG_EINVAL, "the profile %s has no value type \"%s\"", s->name,

@@ -41,7 +41,7 @@ static void whole(json *j, const char *name, int64_t value) {
 static void real(json *j, const char *name, double value) {
     key(j, name);
     if (isfinite(value))
-        fg__out_format(j->out, "%.6g", value);
+        fg__out_format(j->out, "%.15g", value);
     else
         fg__out_text(j->out, "null");
     j->comma = true;

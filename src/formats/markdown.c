@@ -72,10 +72,12 @@ static void write_facts(fg_out *out, const fg__summary *s) {
     }
     fg__value_text(value, sizeof value, (double)s->sum[0], unit);
     fg__out_text(out, value);
+    if (!s->diff && strcmp(unit, "count") != 0)
+        fg__out_format(out, " of %s", fg_profile_type(p, s->type).name);
     if (!s->diff) return;
     fg__value_text(value, sizeof value, (double)s->sum[1], unit);
     fg__out_format(out, " → %s · compared by %s", value, fg_meta_text(p, "normalize"));
-    if (s->factor != 1) fg__out_format(out, " (after × %.4g)", s->factor);
+    if (s->factor != 1) fg__out_format(out, " of each side (after × %.4g)", s->factor);
 }
 
 static void write_rows(fg_out *out, const fg__summary *s, size_t limit) {
@@ -90,28 +92,41 @@ static void write_rows(fg_out *out, const fg__summary *s, size_t limit) {
     }
 }
 
-/* "12.3 s → 14.0 s", and by how much: " +14 %", " new", " gone". */
+/* Where values are compared as they are: "12.3 s → 14.0 s". Where shares are: "32.6 % → 34.2 %". */
+static void write_sides(fg_out *out, const fg__summary *s, const int64_t value[2], const char *unit) {
+    char side[2][64];
+    for (size_t i = 0; i < 2; i++) {
+        double share = 100 * fg__share((double)value[i], (double)s->sum[i]);
+        if (s->factor != 1)
+            snprintf(side[i], sizeof side[i], "%.1f %%", share);
+        else
+            fg__value_text(side[i], sizeof side[i], (double)value[i], unit);
+    }
+    fg__out_format(out, "| %s → %s | ", side[0], side[1]);
+}
+
+/* By how many points of the whole. */
+static double points(const fg__summary *s, const int64_t value[2]) {
+    return 100 *
+           (fg__share((double)value[1], (double)s->sum[1]) - fg__share((double)value[0], (double)s->sum[0]));
+}
+
 static void write_change(fg_out *out, const fg__summary *s, const fg__summary_row *row, const char *unit) {
-    char before[64], after[64];
-    fg__value_text(before, sizeof before, (double)row->self[0], unit);
-    fg__value_text(after, sizeof after, (double)row->self[1] * s->factor, unit);
-    fg__out_format(out, "| %s → %s | ", before, after);
+    write_sides(out, s, row->self, unit);
     if (!row->self[0])
         fg__out_text(out, row->self[1] ? "new" : "");
     else if (!row->self[1])
         fg__out_text(out, "gone");
     else
         fg__out_format(out, "%+.0f %%", 100 * row->change / (double)row->self[0]);
-    fg__out_format(out, " | %+.1f pp | %+.1f pp | ", 100 * fg__share(row->change, (double)s->sum[0]),
-                   100 * fg__share(row->total_change, (double)s->sum[0]));
+    fg__out_format(out, " | %+.1f pp | %+.1f pp | ", points(s, row->self), points(s, row->total));
     write_function(out, s->p, row->frame);
     fg__out_text(out, " |\n");
 }
 
 static void write_changes(fg_out *out, const fg__summary *s, size_t limit) {
-    fg__out_text(
-        out,
-        "| self: before → after | change | of the whole | total | function |\n|---:|---:|---:|---:|---|\n");
+    fg__out_text(out, "| self: before → after | change | self, of all | total, of all | function |\n"
+                      "|---:|---:|---:|---:|---|\n");
     const char *unit = fg_profile_type(s->p, 0).unit;
     for (size_t i = 0; i < limit && (s->rows[i].change != 0 || s->rows[i].total_change != 0); i++)
         write_change(out, s, &s->rows[i], unit);

@@ -135,6 +135,13 @@ static void merge_adds_up_and_keeps_what_agrees(void **state) {
     add(a, "x;y", 10);
     add(b, "x;y", 1);
     add(b, "x", 2);
+    assert_int_equal(fg_profile_merge(&m, (fg_profile *[]){a, b}, 2), FG_EINVAL);
+    assert_string_equal(fg_error(ctx),
+                        "cannot sum profiles of different things: the first has cpu in nanoseconds, "
+                        "number 2 has samples in count");
+    fg_profile_free(a);
+    a = new_profile("samples", "count");
+    add(a, "x;y", 10);
     fg_meta_set_number(a, "samples", 7);
     fg_meta_set_number(b, "samples", 3);
     fg_meta_set_text(a, "host", "one");
@@ -143,7 +150,7 @@ static void merge_adds_up_and_keeps_what_agrees(void **state) {
     fg_meta_set_text(b, "collector", "api");
     fg_profile_note(b, "17 samples lost");
     assert_int_equal(fg_profile_merge(&m, (fg_profile *[]){a, b}, 2), 0);
-    assert_string_equal(text_of(m), "x 0 2\nx;y 10 1\n");
+    assert_string_equal(text_of(m), "x 2\nx;y 11\n");
     assert_int_equal(fg_meta_number(m, "samples"), 10);
     assert_string_equal(fg_meta_text(m, "host"), "");
     assert_string_equal(fg_meta_text(m, "collector"), "api");

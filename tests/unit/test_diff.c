@@ -12,6 +12,9 @@ static void a_diff_keeps_both_sides_as_measured(void **state) {
     fg_meta_set_number(b, "duration", 2000);
     assert_int_equal(fg_diff(&d, a, b, NULL, FG_NORMALIZE_AUTO), 0);
     assert_true(fg_profile_is_diff(d));
+    fg_profile *again;
+    assert_int_equal(fg_diff(&again, d, b, NULL, FG_NORMALIZE_AUTO), FG_EINVAL);
+    assert_string_equal(fg_error(ctx), "the profile before is a diff already; a diff compares two profiles");
     assert_string_equal(text_of(d), "x;gone 10 0\nx;new 0 30\nx;y 10 10\n");
     assert_string_equal(fg_meta_text(d, "normalize"), "share");
     assert_true(fg_meta_real(d, "factor") == 0.5);

@@ -72,7 +72,7 @@ static void the_markdown_summary_fits_a_comment(void **state) {
     char *text = written(&fg__markdown, p, NULL);
     assert_string_equal(text, "### Profile\n"
                               "\n"
-                              "collector `api` · over 12.3 s · 1,000 samples · 1.00 s\n"
+                              "collector `api` · over 12.3 s · 1,000 samples · 1.00 s of cpu\n"
                               "\n"
                               "> ⚠ `a \"note\"`  \n"
                               "\n"
@@ -117,6 +117,13 @@ static void a_diff_is_ranked_by_change(void **state) {
         strstr(text, "| 1,000 samples → 2,500 samples | +150 % | +21.4 pp | +21.4 pp | `slower` |\n"));
     assert_non_null(strstr(text, "| 2,000 samples → 0 samples | gone | -28.6 pp | -28.6 pp | `gone` |\n"));
     assert_null(strstr(text, "`same`"));
+    fg_free(ctx, text);
+
+    fg_meta_set_text(d, "normalize", "share");
+    fg_meta_set_real(d, "factor", 0.5);
+    text = written(&fg__markdown, d, NULL);
+    assert_non_null(strstr(text, "compared by share of each side (after × 0.5)\n"));
+    assert_non_null(strstr(text, "| 14.3 % → 35.7 % | +25 % | +21.4 pp | +21.4 pp | `slower` |\n"));
     fg_free(ctx, text);
     fg_profile_free(d);
 }
