@@ -278,8 +278,10 @@ typedef struct fg_filter {
 
 /** Keep, drop, hide and rename. FG_EEMPTY when nothing is left. */
 FG_API int fg_profile_filter(fg_profile **out, fg_profile *p, const fg_filter *filter);
-/** The sum of `n` profiles. Columns are matched by name and unit; a column that a profile lacks counts as 0
- * there. */
+/**
+ * The sum of `n` profiles, one at least. Columns are matched by name and unit; a column that a profile lacks
+ * counts as 0 there, but the default column of the first has to be in all of them (FG_EINVAL).
+ */
 FG_API int fg_profile_merge(fg_profile **out, fg_profile *const *profiles, size_t n);
 /** Turn every stack around: leaves become roots ("who calls this?"). */
 FG_API int fg_profile_invert(fg_profile **out, fg_profile *p);
