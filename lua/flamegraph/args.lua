@@ -12,7 +12,8 @@ local args = {}
 
 local fields = {
   "string", type = "string", default = "any", env = "string", help = "string", metavar = "string",
-  choices = "table", secret = "boolean", list = "boolean", required = "boolean",
+  choices = "table", min = "number", max = "number", view = "string", secret = "boolean", list = "boolean",
+  required = "boolean",
 }
 
 local function infer_type(default)

@@ -21,7 +21,10 @@ local function add_common(kind, declared)
     end
     args.add_group(declared, shared.filter())
   end
-  if declared.output and declared.output.type == "output" then args.add_group(declared, shared.picture()) end
+  local output = declared.output
+  if output and output.type == "output" then
+    args.add_group(declared, shared.picture(output.view or kind == "collector" and "flame" or nil))
+  end
 end
 
 local function check_flags(owner, declared)

@@ -1,5 +1,6 @@
 -- What is written: checked before anything runs, and told at the end.
 
+local check = require "flamegraph.check"
 local log = require "flamegraph.log"
 local profile = require "flamegraph.profile"
 local system = require "flamegraph.system"
@@ -64,6 +65,30 @@ local function summary(path, p)
   local lines = { (path == "-" and "standard output" or path) .. ": " .. table.concat(parts, ", ") }
   for _, warning in ipairs(warnings) do lines[#lines + 1] = "  " .. warning end
   return table.concat(lines, "\n")
+end
+
+-- "out/api.svg", "whole" → "out/api-whole.pb.gz"
+local function beside(path, word)
+  if path == "-" then return word .. ".pb.gz" end
+  local folder, name = path:match("^(.-)([^/]*)$")
+  return folder .. (name:match("^(.+)%.[^.]*$") or name) .. "-" .. word .. ".pb.gz"
+end
+
+--- Keep a profile that took time to take, where what should have been made of it cannot be: it is written beside the
+-- output, as pprof.
+-- @tparam Profile p
+-- @tparam string path what should have been written
+-- @tparam string word which profile it is: `fg.keep(p, "out/diff.svg", "before")` writes `out/diff-before.pb.gz`
+-- @treturn string what to tell of it, whether that worked or not: "the profile is kept in …"
+function output.keep(p, path, word)
+  if not profile.is_profile(p) then check.fail("fg.keep takes a profile, not a %s", type(p)) end
+  if type(path) ~= "string" or type(word) ~= "string" then
+    check.fail("fg.keep takes a profile, a path and a word that tells its file from others")
+  end
+  local file = beside(path, word)
+  local ok, why = p:write(file)
+  if not ok then return ("the profile is lost: %s"):format(why) end
+  return ("the profile is kept in %s"):format(file)
 end
 
 --- Let each write be told, and let the picture's flags go to what they are meant for.

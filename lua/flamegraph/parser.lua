@@ -40,6 +40,20 @@ local function without_empty_lists(result)
   return result
 end
 
+-- `--duration -3`: a flag's value, not a flag, so that the message is about the value.
+local function with_negative_values(words)
+  local joined = {}
+  for _, word in ipairs(words) do
+    local last = joined[#joined]
+    if word:find("^%-%.?%d") and last and last:find("^%-%-[%w-]+$") then
+      joined[#joined] = last .. "=" .. word
+    else
+      joined[#joined + 1] = word
+    end
+  end
+  return joined
+end
+
 --- Read a command line.
 -- @treturn table|nil what was given, by argument name; nil and a message where it is wrong
 -- @treturn table the common flags that were given
@@ -47,7 +61,7 @@ function parser.parse(name, declared, words)
   local reader = argparse(name):add_help(false)
   parser.add_flags(reader, declared)
   parser.add_flags(reader, parser.common)
-  local ok, result = reader:pparse(words)
+  local ok, result = reader:pparse(with_negative_values(words))
   if not ok then return nil, result end
   local common = {}
   for _, arg in ipairs(parser.common) do

@@ -25,11 +25,14 @@ function actions.recipe(declaration, values)
 end
 
 function actions.collector(declaration, values)
-  local p, message, code = collect.run(declaration, values)
-  if p and next(values.filter) then p, message, code = p:filter(values.filter) end
+  local whole, message, code = collect.run(declaration, values)
   if code == "INTERRUPTED" then message = "interrupted before there was a profile: nothing is written" end
-  if not p then return nil, message, code end
-  return p:write(values.output)
+  if not whole then return nil, message, code end
+  local p, ok = whole, nil
+  if next(values.filter) then p, message, code = whole:filter(values.filter) end
+  if p then ok, message, code = p:write(values.output) end
+  if ok then return ok end
+  return nil, ("%s (%s)"):format(message, output.keep(whole, values.output, "whole")), code
 end
 
 --- Run a declaration with prepared values. Returns what the recipe does; for a collector true, or nil, message, code.

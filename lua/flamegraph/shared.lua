@@ -3,8 +3,11 @@
 
 local args = require "flamegraph.args"
 local check = require "flamegraph.check"
+local profile = require "flamegraph.profile"
 
 local shared = {}
+
+local least_width, most_width = profile.widths()
 
 local singles = {
   { "url", type = "url", help = "base URL of the service" },
@@ -40,20 +43,23 @@ local groups = {
     { "kernel", type = "boolean", help = "perf script: mark kernel frames with _[k]" },
     { "jit", type = "boolean", help = "perf script: mark JIT frames with _[j]" },
   },
-  picture = {
-    title = "Picture", -- comes with every argument of the type output
-    { "title", help = "otherwise made from what is known of the profile" },
-    { "subtitle", help = "the line below it" },
-    { "width", type = "number", metavar = "PX", help = "width of the picture; otherwise 1200" },
-    { "min_width", type = "number", metavar = "PX", help = "frames narrower than this are not drawn without scripts" },
-    { "inverted", type = "boolean", help = "roots at the top" },
-    { "reverse", type = "boolean", help = "turn stacks around: who calls this?" },
-    { "colors", metavar = "PALETTE", help = "name of a palette" },
-    { "hash", type = "boolean", help = "colours by a hash of the name alone" },
-    { "count_name", metavar = "TEXT", help = "what a value is called" },
-    { "type", metavar = "TYPE", help = "value type to show (cpu, alloc_space, …)" },
-    { "format", type = "format", help = "instead of the one that the suffix of --output says" },
-  },
+}
+
+local picture = {
+  title = "Picture", -- comes with every argument of the type output
+  { "title", help = "otherwise made from what is known of the profile" },
+  { "subtitle", help = "the line below it" },
+  { "width", type = "number", metavar = "PX", min = least_width, max = most_width,
+    help = "width of the picture; otherwise 1200" },
+  { "min_width", type = "number", metavar = "PX", min = 0, max = most_width,
+    help = "frames narrower than this are not drawn without scripts" },
+  { "inverted", type = "boolean", help = "roots at the top" },
+  { "reverse", type = "boolean", help = "turn stacks around: who calls this?" },
+  { "colors", type = "enum", metavar = "PALETTE", help = "palette" }, -- its choices: those of the view
+  { "hash", type = "boolean", help = "colours by a hash of the name alone" },
+  { "count_name", metavar = "TEXT", help = "what a value is called" },
+  { "type", metavar = "TYPE", help = "value type to show (cpu, alloc_space, …)" },
+  { "format", type = "format", help = "instead of the one that the suffix of --output says" },
 }
 
 local function copy(from)
@@ -78,6 +84,31 @@ for name, list in pairs(groups) do
   shared[name] = function()
     return args.group(name, list.title, list)
   end
+end
+
+-- The palettes that a view can choose from; nil: of all views.
+local function palettes(view)
+  local seen, names = {}, {}
+  for _, one in ipairs(view and { view } or { "flame", "hotcold", "diff" }) do
+    for name in profile.palettes(one):gmatch("[^, ]+") do
+      if not seen[name] then names[#names + 1] = name end
+      seen[name] = true
+    end
+  end
+  return names
+end
+
+--- The flags of a picture.
+-- @tparam string|nil view what is drawn: "flame", "diff", "hotcold"; nil: that depends on the profile
+function shared.picture(view)
+  local choices = palettes(view)
+  if #choices == 0 then check.fail("there is no view '%s': choose flame, hotcold or diff", view) end
+  local list = {}
+  for i, arg in ipairs(picture) do
+    list[i] = arg[1] == "colors" and copy(arg) or arg
+    if arg[1] == "colors" then list[i].choices = choices end
+  end
+  return args.group("picture", picture.title, list)
 end
 
 return setmetatable(shared, {

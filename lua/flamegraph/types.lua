@@ -19,6 +19,14 @@ local function whole(value)
   return math.tointeger(value) or value
 end
 
+-- A number that may have to lie between `min` and `max`.
+local function within(number, arg)
+  local min, max = arg.min or -math.huge, arg.max or math.huge
+  if number >= min and number <= max then return number end
+  if max == math.huge then return nil, ("is at least %s, not %s"):format(min, number) end
+  return nil, ("is between %s and %s, not %s"):format(min, max, number)
+end
+
 local function text(value)
   if type(value) ~= "string" then return nil, "takes a text, not " .. shown(value) end
   return value
@@ -37,22 +45,22 @@ types.boolean = {
 }
 
 types.number = {
-  describe = "a number",
+  describe = "a number, from `min` to `max`",
   metavar = "N",
-  check = function(value)
+  check = function(value, arg)
     local number = tonumber(value)
     if not number or number ~= number then return nil, "takes a number, not " .. shown(value) end
-    return number
+    return within(number, arg)
   end,
 }
 
 types.integer = {
-  describe = "a whole number from 0",
+  describe = "a whole number from 0, or from `min` to `max`",
   metavar = "N",
-  check = function(value)
+  check = function(value, arg)
     local number = math.tointeger(tonumber(value))
     if not number or number < 0 then return nil, "takes a whole number from 0, not " .. shown(value) end
-    return number
+    return within(number, arg)
   end,
 }
 
@@ -102,7 +110,8 @@ types.path = {
 
 --- What is written; what the command line says of pictures goes there (flamegraph.output).
 types.output = {
-  describe = "a file that is written; it brings the picture's flags with it",
+  describe = "a file that is written; it brings the picture's flags with it. `view` says what is drawn (`flame`, "
+    .. "`diff`, `hotcold`), and with it which colours there are",
   metavar = "FILE",
   check = types.path.check,
 }

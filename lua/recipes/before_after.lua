@@ -1,12 +1,5 @@
 local fg = require "flamegraph"
 
--- "out/diff.svg" → "out/diff-before.svg"
-local function beside(output)
-  if output == "-" then return "before.svg" end
-  local folder, stem, suffix = output:match("^(.-)([^/]+)(%.[^./]+)$")
-  return folder and folder .. stem .. "-before" .. suffix or output .. "-before"
-end
-
 return fg.recipe {
   name = "before_after",
   summary = "Profile, wait for the change, profile again, compare",
@@ -20,20 +13,20 @@ return fg.recipe {
     fg.arg.token(),
     fg.arg.api_key(),
     fg.arg.duration "30s",
-    fg.arg.output "diff.svg",
+    fg.arg.output { default = "diff.svg", view = "diff" },
     fg.arg.normalize(),
     { "type", metavar = "TYPE", help = "value type to compare (cpu, alloc_space, …)" },
   },
   run = function(args)
     local before = assert(fg.collect(args.collector, args))
     local ok, message, code = fg.prompt "Restart the service with the change, then press Enter"
-    local after
+    local after, diff
     if ok then after, message, code = fg.collect(args.collector, args) end
-    if not after then
-      local kept = beside(args.output)
-      assert(before:write(kept))
-      return nil, ("%s (the first profile is kept in %s)"):format(message, kept), code
-    end
-    return assert(fg.diff(before, after, { type = args.type, normalize = args.normalize })):write(args.output)
+    if after then diff, message, code = fg.diff(before, after, { type = args.type, normalize = args.normalize }) end
+    ok = nil
+    if diff then ok, message, code = diff:write(args.output) end
+    if ok then return ok end
+    local kept = { fg.keep(before, args.output, "before"), after and fg.keep(after, args.output, "after") }
+    return nil, ("%s (%s)"):format(message, table.concat(kept, "; ")), code
   end,
 }

@@ -12,7 +12,7 @@ return fg.recipe {
   args = {
     { "before", type = "path", required = true, help = "profile to compare with" },
     { "after", type = "path", required = true, help = "profile to compare" },
-    fg.arg.output "diff.svg",
+    fg.arg.output { default = "diff.svg", view = "diff" },
     fg.arg.normalize(),
     { "type", metavar = "TYPE", help = "value type to compare (cpu, alloc_space, …)" },
     fg.arg.filter(),

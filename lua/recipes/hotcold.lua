@@ -8,7 +8,7 @@ return fg.recipe {
   },
   args = {
     fg.arg.input { list = true, required = true },
-    fg.arg.output "hotcold.svg",
+    fg.arg.output { default = "hotcold.svg", view = "hotcold" },
     fg.arg.filter(),
     fg.arg.reading(),
   },

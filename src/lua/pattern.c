@@ -65,6 +65,7 @@ static int fail(fg_ctx *ctx, int error, const char *subject) {
     pcre2_get_error_message(error, (PCRE2_UCHAR *)why, sizeof why);
     bool limit = error == PCRE2_ERROR_MATCHLIMIT || error == PCRE2_ERROR_HEAPLIMIT ||
                  error == PCRE2_ERROR_JIT_STACKLIMIT;
+    if (error == PCRE2_ERROR_NOSUBSTRING) return fg__fail(ctx, FG_EINVAL, "the pattern has no such group");
     return fg__fail(ctx, limit ? FG_ELIMIT : FG_EINVAL, "pattern on '%.80s': %s%s", subject, why,
                     limit ? "; write it with fewer nested repetitions" : "");
 }
@@ -87,11 +88,11 @@ int fg__pattern_replace(const char **out, struct fg__pattern *pattern, fg_ctx *c
             pattern->cap = need;
         }
         PCRE2_SIZE n = pattern->cap;
-        int count =
-            pcre2_substitute(pattern->code, (PCRE2_SPTR)subject, PCRE2_ZERO_TERMINATED, 0,
-                             PCRE2_SUBSTITUTE_GLOBAL | PCRE2_SUBSTITUTE_OVERFLOW_LENGTH | PCRE2_NO_UTF_CHECK,
-                             pattern->match, pattern->limits, (PCRE2_SPTR)replacement, PCRE2_ZERO_TERMINATED,
-                             (PCRE2_UCHAR *)pattern->text, &n);
+        int count = pcre2_substitute(pattern->code, (PCRE2_SPTR)subject, PCRE2_ZERO_TERMINATED, 0,
+                                     PCRE2_SUBSTITUTE_GLOBAL | PCRE2_SUBSTITUTE_UNSET_EMPTY |
+                                         PCRE2_SUBSTITUTE_OVERFLOW_LENGTH | PCRE2_NO_UTF_CHECK,
+                                     pattern->match, pattern->limits, (PCRE2_SPTR)replacement,
+                                     PCRE2_ZERO_TERMINATED, (PCRE2_UCHAR *)pattern->text, &n);
         if (count == PCRE2_ERROR_NOMEMORY && n > pattern->cap && n <= FG__STRING_MAX) {
             need = n;
             continue;
@@ -135,10 +136,34 @@ static int check_pattern(lua_State *L) {
     return check(L, text, n);
 }
 
+/*
+ * Push true, or nil and what is wrong with a replacement. It is tried: PATTERN| matches the empty text, whatever PATTERN
+ * is, and knows the same groups.
+ */
+static int check_replacement(lua_State *L, const char *text, size_t n, const char *replacement) {
+    lua_pushlstring(L, text, n);
+    lua_pushliteral(L, "|");
+    lua_concat(L, 2);
+    size_t length;
+    const char *anything = lua_tolstring(L, -1, &length);
+    struct fg__pattern *pattern = fg__lua_pattern(L, anything, length);
+    const char *out;
+    if (!pattern || fg__pattern_replace(&out, pattern, fg__lua_ctx(L), "", replacement) == 0) {
+        lua_pushboolean(L, 1);
+        return 1;
+    }
+    lua_pushnil(L);
+    lua_pushfstring(L, "replacement '%s': %s", replacement, fg_error(fg__lua_ctx(L)));
+    return 2;
+}
+
 /* check_rename(text) → true, or nil and what is wrong with PATTERN=REPLACEMENT */
 static int check_rename(lua_State *L) {
     const char *text = luaL_checkstring(L, 1), *equals = fg__rename_split(text);
-    if (equals) return check(L, text, (size_t)(equals - text));
+    if (equals) {
+        int results = check(L, text, (size_t)(equals - text));
+        return results == 1 ? check_replacement(L, text, (size_t)(equals - text), equals + 1) : results;
+    }
     lua_pushnil(L);
     lua_pushfstring(L, "'%s' has no '='", text);
     return 2;

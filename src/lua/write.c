@@ -4,6 +4,7 @@
  */
 #include "formats/format.h"
 #include "lua/lua.h"
+#include "render/render.h"
 
 static const char outputs_key;
 
@@ -157,11 +158,25 @@ static int value_text(lua_State *L) {
     return 1;
 }
 
+/* palettes(view) → "runtime, hot, …"; "" where there is no such view */
+static int palettes(lua_State *L) {
+    char names[256];
+    *names = '\0';
+    fg__palette_names(names, sizeof names, luaL_checkstring(L, 1));
+    lua_pushstring(L, names);
+    return 1;
+}
+
+/* widths() → how wide a picture can be at least and at most, px */
+static int widths(lua_State *L) {
+    lua_pushinteger(L, FG__WIDTH_LEAST);
+    lua_pushinteger(L, FG__WIDTH_MOST);
+    return 2;
+}
+
 const luaL_Reg fg__lua_writing[] = {{"format", format_profile}, {"write", write_profile}, {NULL, NULL}};
 
 const luaL_Reg fg__lua_writing_functions[] = {
-    {"formats", formats},
-    {"outputs", outputs},
-    {"value_text", value_text},
-    {NULL, NULL},
+    {"formats", formats},       {"outputs", outputs}, {"palettes", palettes},
+    {"value_text", value_text}, {"widths", widths},   {NULL, NULL},
 };

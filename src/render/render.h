@@ -74,6 +74,9 @@ typedef struct fg__view {
     void (*legend)(char *text, size_t n, const fg__picture *pic, unsigned i);
 } fg__view;
 
+/* How wide a picture can be, px. */
+enum { FG__WIDTH_LEAST = 200, FG__WIDTH_MOST = 30000 };
+
 /* Shares of the whole at which a level ends, for views that go by share. */
 enum { FG__STEPS = 8 };
 extern const double fg__steps[FG__STEPS];

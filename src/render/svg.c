@@ -18,7 +18,7 @@ enum {
 };
 /* Width of a character of the captions, on the safe side. */
 static const double caption_char = 6.5;
-static const double default_width = 1200, least_width = 200, most_width = 30000, default_min_width = 0.1;
+static const double default_width = 1200, default_min_width = 0.1;
 
 typedef struct sheet {
     fg_out *out;
@@ -219,9 +219,9 @@ static int resolve_width(sheet *s, double *min_width) {
     const fg_write_options *o = s->pic->options;
     s->width = o->width == 0 ? default_width : o->width;
     *min_width = o->min_width == 0 ? default_min_width : fmax(0, o->min_width);
-    if (s->width >= least_width && s->width <= most_width) return 0;
-    return fg__fail(s->pic->ctx, FG_EINVAL, "a picture can be %g to %g px wide, not %g", least_width,
-                    most_width, s->width);
+    if (s->width >= FG__WIDTH_LEAST && s->width <= FG__WIDTH_MOST) return 0;
+    return fg__fail(s->pic->ctx, FG_EINVAL, "a picture can be %d to %d px wide, not %g", FG__WIDTH_LEAST,
+                    FG__WIDTH_MOST, s->width);
 }
 
 static int write_svg(fg_out *out, fg_profile *p, const fg_write_options *options) {
