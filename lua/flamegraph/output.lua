@@ -25,8 +25,21 @@ local function usual_suffixes()
   return table.concat(list, " ")
 end
 
+local function format_named(name)
+  for _, row in ipairs(profile.formats()) do
+    if row.name == name then return row end
+  end
+end
+
 --- Whether a profile could be written to a path: a message, or nil where nothing is in the way.
-function output.problem(path, format)
+-- @tparam string path
+-- @tparam table picture options of p:write
+function output.problem(path, picture)
+  local format = picture.format
+  local row = format and format_named(format) or writer_for(path)
+  if picture.reverse and row and not row.reads then -- what is not read back is a summary
+    return ("--reverse turns stacks around, and %s has none: it counts functions"):format(row.name)
+  end
   if path == "-" then
     if format then return nil end
     return "--output - is standard output: choose what is written there with --format, such as --format folded"
@@ -39,15 +52,16 @@ function output.problem(path, format)
   if not ok then return ("--output %s: cannot write there: %s"):format(path, why) end
 end
 
-local function amount(p)
+-- How much there is, of the value type asked for: samples where nobody asked.
+local function amount(p, asked)
   local types = p:types()
   if p:is_diff() then
     return ("before %s, after %s"):format(profile.value_text(p:total("before"), types[1].unit),
       profile.value_text(p:total("after"), types[2].unit))
   end
   local samples = p:quality().samples
-  if samples > 0 then return profile.value_text(samples, "count") end
-  local default = p:meta("default_type") or types[1].name
+  if samples > 0 and not asked then return profile.value_text(samples, "count") end
+  local default = asked or p:meta("default_type") or types[1].name
   for _, type in ipairs(types) do
     if type.name == default then
       local text = profile.value_text(p:total(default), type.unit)
@@ -57,10 +71,10 @@ local function amount(p)
 end
 
 -- "flamegraph.svg: 12,345 samples over 30.0 s, 1 warning"
-local function summary(path, p)
+local function summary(path, p, asked)
   local duration, warnings = p:meta("duration"), p:warnings()
   local over = duration and " over " .. profile.value_text(duration, "nanoseconds") or ""
-  local parts = { amount(p) .. over }
+  local parts = { amount(p, asked) .. over }
   if #warnings > 0 then parts[#parts + 1] = #warnings .. (#warnings == 1 and " warning" or " warnings") end
   local lines = { (path == "-" and "standard output" or path) .. ": " .. table.concat(parts, ", ") }
   for _, warning in ipairs(warnings) do lines[#lines + 1] = "  " .. warning end
@@ -97,7 +111,7 @@ end
 function output.prepare(path, picture)
   profile.outputs {
     options = path and { [path] = picture } or {},
-    written = function(written, p) log.info(summary(written, p)) end,
+    written = function(written, p, asked) log.info(summary(written, p, asked)) end,
   }
 end
 

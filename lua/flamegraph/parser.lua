@@ -54,6 +54,25 @@ local function with_negative_values(words)
   return joined
 end
 
+-- The first word that is neither a flag nor a flag's value.
+local function stray(declared, words)
+  local takes_value = {}
+  for _, list in ipairs { declared, parser.common } do
+    for arg in args.each(list) do takes_value[args.flag(arg)] = types[arg.type].metavar end
+  end
+  local i = 1
+  while words[i] and words[i]:find "^%-." do i = i + (takes_value[words[i]] and 2 or 1) end
+  return words[i]
+end
+
+-- argparse's message, but for a word without a flag, of which it says no more than that there are too many.
+local function explain(message, declared, words)
+  local word = message:find "^too many arguments" and stray(declared, words)
+  if not word then return message end
+  local meant = declared.input and (": is '--input %s' meant?"):format(word) or ": a value has its flag in front of it"
+  return ("unexpected '%s'%s"):format(word, meant)
+end
+
 --- Read a command line.
 -- @treturn table|nil what was given, by argument name; nil and a message where it is wrong
 -- @treturn table the common flags that were given
@@ -61,8 +80,9 @@ function parser.parse(name, declared, words)
   local reader = argparse(name):add_help(false)
   parser.add_flags(reader, declared)
   parser.add_flags(reader, parser.common)
-  local ok, result = reader:pparse(with_negative_values(words))
-  if not ok then return nil, result end
+  words = with_negative_values(words)
+  local ok, result = reader:pparse(words)
+  if not ok then return nil, explain(result, declared, words) end
   local common = {}
   for _, arg in ipairs(parser.common) do
     common[arg.name], result[arg.name] = result[arg.name], nil

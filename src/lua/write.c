@@ -1,6 +1,6 @@
 /*
  * Writing profiles, and what the command line says of that: the registry's table at &outputs_key has `options` (path →
- * option table) and `written` (a function that is told path and profile).
+ * option table) and `written` (a function that is told path, profile and the value type asked for).
  */
 #include "formats/format.h"
 #include "lua/lua.h"
@@ -26,7 +26,7 @@ static const fg__lua_option write_rows[] = {
 };
 _Static_assert(sizeof(size_t) == sizeof(uint64_t), "limit is stored as FG__LUA_SIZE");
 
-/* outputs{ options = { [path] = {…} }, written = function(path, profile) } */
+/* outputs{ options = { [path] = {…} }, written = function(path, profile, type) } */
 static int outputs(lua_State *L) {
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 1);
@@ -82,7 +82,8 @@ static int write_profile(lua_State *L) {
     if (lua_isfunction(L, -1)) {
         lua_pushvalue(L, 2);
         lua_pushvalue(L, 1);
-        lua_call(L, 2, 0);
+        lua_pushstring(L, options.type);
+        lua_call(L, 3, 0);
     }
     lua_pushboolean(L, 1);
     return 1;

@@ -47,11 +47,26 @@ static int check(const fg_write_options **options, fg_ctx *ctx) {
                     sizeof defaults);
 }
 
+/*
+ * What to write: p, or *turned, p turned around. A picture turns around what it draws and still embeds p as it is; a
+ * summary, which nothing reads back, has no stacks.
+ */
+static int turn(fg_profile **turned, fg_profile *p, const fg_format *format,
+                const fg_write_options *options) {
+    *turned = NULL;
+    bool stacks = format->read && !fg__format_named(renderers, format->name);
+    return options->reverse && stacks ? fg_profile_invert(turned, p) : 0;
+}
+
 int fg_write(fg_profile *p, const char *path, const fg_write_options *options) {
     const fg_format *format;
     int err = check(&options, p->ctx);
     if (!err) err = choose(&format, p->ctx, path, options->format);
-    return err ? err : fg__write_path(p, format, path, options);
+    fg_profile *turned = NULL;
+    if (!err) err = turn(&turned, p, format, options);
+    if (!err) err = fg__write_path(turned ? turned : p, format, path, options);
+    fg_profile_free(turned);
+    return err;
 }
 
 int fg_write_memory(void **out, size_t *n, fg_profile *p, const fg_write_options *options) {
@@ -61,8 +76,11 @@ int fg_write_memory(void **out, size_t *n, fg_profile *p, const fg_write_options
     if (err) return err;
     fg_out memory;
     err = fg__out_memory(&memory, p->ctx);
-    if (!err) err = format->write(&memory, p, options);
+    fg_profile *turned = NULL;
+    if (!err) err = turn(&turned, p, format, options);
+    if (!err) err = format->write(&memory, turned ? turned : p, options);
     if (!err) err = fg__out_status(&memory);
+    fg_profile_free(turned);
     if (err) {
         fg_free(p->ctx, memory.buffer);
         return err;
