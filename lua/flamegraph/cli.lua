@@ -50,9 +50,22 @@ local function assert_with_code(...)
   error(setmetatable({ message = message, code = code, where = where }, Failure), 0)
 end
 
+-- An error value that is no text and cannot say what it is, as `error { code = 3 }` raises it.
+local function described(problem)
+  local meta = getmetatable(problem)
+  if type(problem) == "string" or meta and meta.__tostring then return problem end
+  local said = { "the error value is a " .. type(problem) }
+  for _, field in ipairs(type(problem) == "table" and { "message", "code" } or {}) do
+    local value = rawget(problem, field)
+    if type(value) == "string" or type(value) == "number" then said[#said + 1] = ("%s: %s"):format(field, value) end
+  end
+  return table.concat(said, ", ")
+end
+
 -- A script's error: its file, line and message. A traceback only where it is asked for. A table is a failure with a
 -- code: of assert, or Ctrl-C.
 local function explain(problem)
+  problem = described(problem)
   if type(problem) == "string" and running and not problem:find("^[^\n]-:%d+: ") then
     local info = debug.getinfo(running, "S")
     problem = ("%s:%d: %s"):format(info.short_src, info.linedefined, problem)

@@ -69,12 +69,17 @@ function commands.all(kind)
   return list
 end
 
---- Load a file of one's own. A plain script runs at once, with `arg` as in stock Lua.
+--- Load a file of one's own. A plain script runs at once, with `arg` as in stock Lua. Where "NAME.lua" is no file, the
+-- collector or recipe of that name is taken.
 -- @treturn table|nil its declaration, nil for a plain script
 -- @treturn string|nil why it could not be loaded
 function commands.load_file(path, words)
   local file, message = io.open(path, "rb")
-  if not file then return nil, message end
+  if not file then
+    local known = commands.find(path:match("^([^/]+)%.lua$") or "")
+    if known then return known.declaration end
+    return nil, message
+  end
   local text = file:read("a")
   file:close()
   if not text then return nil, path .. ": this is a folder" end

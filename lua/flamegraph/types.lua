@@ -7,6 +7,7 @@
 local check = require "flamegraph.check"
 local pattern = require "flamegraph.pattern"
 local profile = require "flamegraph.profile"
+local scripts = require "flamegraph.scripts"
 local system = require "flamegraph.system"
 
 local types = {}
@@ -124,6 +125,18 @@ types.pid = {
     if not pid or pid <= 0 then return nil, "takes a process id, not " .. shown(value) end
     if not system.folder("/proc/" .. pid) then return nil, ("there is no process %d"):format(pid) end
     return pid
+  end,
+}
+
+types.collector = {
+  describe = "the name of a collector",
+  metavar = "NAME",
+  check = function(value)
+    local names = scripts.names "collectors"
+    for _, name in ipairs(names) do
+      if name == value then return value end
+    end
+    return nil, ("is one of %s, not %s"):format(table.concat(names, ", "), shown(value))
   end,
 }
 

@@ -6,13 +6,17 @@ return fg.recipe {
   examples = {
     "flame-graph before_after --url http://localhost:8080 --duration 30",
     "flame-graph before_after --collector hce --url http://localhost:3000 --output change.svg",
+    "flame-graph before_after --url http://localhost:6060 --path /debug/pprof/profile",
   },
   args = {
-    { "collector", default = "api", help = "how to profile: any collector" },
+    { "collector", type = "collector", default = "api", help = "how to profile: any collector" },
     fg.arg.url "http://localhost:8080",
     fg.arg.token(),
     fg.arg.api_key(),
     fg.arg.duration "30s",
+    { "path", help = "profile endpoint, for a collector that takes one (api)" },
+    { "interval_us", type = "integer",
+      help = "sampling interval in microseconds, for a collector that takes one (hce)" },
     fg.arg.output { default = "diff.svg", view = "diff" },
     fg.arg.normalize(),
     { "type", metavar = "TYPE", help = "value type to compare (cpu, alloc_space, …)" },

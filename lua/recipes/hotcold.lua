@@ -14,7 +14,12 @@ return fg.recipe {
   },
   run = function(args)
     local profiles = {}
-    for i, path in ipairs(args.input) do profiles[i] = assert(fg.read(path, args.reading)) end
+    for i, path in ipairs(args.input) do
+      profiles[i] = assert(fg.read(path, args.reading))
+      if profiles[i]:is_diff() then
+        return nil, ("%s is a diff already; hotcold takes a profile (`flame-graph file` draws a diff)"):format(path)
+      end
+    end
     local p = assert(fg.merge(profiles))
     return assert(p:filter(args.filter)):write(args.output, { view = "hotcold" })
   end,
