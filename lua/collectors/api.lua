@@ -16,12 +16,13 @@ return fg.collector {
   },
   collect = function(args)
     return fg.fetch {
-      url = args.url .. args.path,
+      url = args.url .. (args.path:find "^/" and "" or "/") .. args.path,
       query = { seconds = math.ceil(args.duration) },
       headers = { ["x-api-key"] = args.api_key },
       timeout = args.duration + 30,
       expect = "pprof",
       hints = {
+        [409] = "another profile is being taken: wait for it and try again",
         [401] = "give the key in $RESQ_API_KEY",
         [403] = "give the key in $RESQ_API_KEY",
         [404] = "there is no profile endpoint at this path: --path names another (Go's is /debug/pprof/profile)",
