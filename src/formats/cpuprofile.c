@@ -130,7 +130,7 @@ static int close_node(void *user) {
     c->frame.kind = c->frame.file || c->frame.line ? FG_KIND_JS : FG_KIND_NATIVE;
     cpu_node node = {.parent = FG__NONE, .hits = c->hits};
     node.role = role_of(c, fg__string_at(c->p, c->frame.name).bytes);
-    c->has_idle |= node.role == NODE_IDLE;
+    c->has_outside |= node.role == NODE_IDLE || node.role == NODE_PROGRAM;
     if (!err) err = fg__frame_intern(&node.frame, c->p, &c->frame);
     if (!err) err = fg__ids_add(c->ctx, &c->ids, c->id);
     if (!err) c->nodes[c->ids.count - 1] = node;
@@ -203,15 +203,18 @@ static int add_types(cpuprofile *c, bool timed) {
     return err ? err : fg_profile_add_type(c->p, "samples", "count");
 }
 
-/* Node counts from some point in the past, Bun from 1970: only what cannot be an uptime is a date. */
+static const double year_2001 = 1e15; /* in µs; or an uptime of 31 years */
+
+bool fg__cpuprofile_dated(const cpuprofile *c) {
+    return c->start > year_2001 && c->start < 9 * year_2001;
+}
+
 static int set_times(cpuprofile *c) {
-    const double year_2001 = 1e15;
     double duration = c->end - c->start;
     int err = 0;
     if (duration > 0 && duration < year_2001)
         err = fg_meta_set_number(c->p, "duration", llround(duration * 1000));
-    if (!err && c->start > year_2001 && c->start < 9 * year_2001)
-        err = fg_meta_set_number(c->p, "start", llround(c->start) * 1000);
+    if (!err && fg__cpuprofile_dated(c)) err = fg_meta_set_number(c->p, "start", llround(c->start) * 1000);
     return err;
 }
 

@@ -58,7 +58,7 @@ typedef struct cpuprofile {
     int64_t *deltas; /* ns; deltas[i] is from sample i - 1 to sample i */
     size_t delta_count, delta_cap;
     double start, end; /* µs */
-    bool has_idle;     /* the engine samples a program that waits */
+    bool has_outside;  /* "(idle)" or "(program)" is there: V8 samples what is not the program's code too */
 
     /* the node at work */
     fg__frame frame;
@@ -68,6 +68,9 @@ typedef struct cpuprofile {
     bool has_id, first_line;
 } cpuprofile;
 
+/* Whether startTime is a date (µs from 1970), as Bun writes it. V8 counts from the start of the machine, and
+ * that cannot be so long ago. */
+bool fg__cpuprofile_dated(const cpuprofile *c);
 /* Connect the nodes. */
 int fg__cpuprofile_tree(cpuprofile *c);
 /* Fill count and time of the nodes; *timed: there are times. */

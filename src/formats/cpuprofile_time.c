@@ -6,9 +6,11 @@
  * These are the rules of Chrome's DevTools. When the clock steps back, deltas are negative; as DevTools do,
  * we put such samples in the order of their times first.
  *
- * JavaScriptCore (Bun) takes no samples while the program waits. Its profiles have no "(idle)", and the
- * sample before each pause would last as long as the pause. So where nothing is called "(idle)", a delta of
- * more than ten times the usual one counts as one usual delta, and a note says how much was left out.
+ * JavaScriptCore (Bun) takes no samples while the program waits, and the sample before each pause would last as
+ * long as the pause. So in its profiles a delta of more than ten times the usual one counts as one usual delta,
+ * and a note says how much was left out. V8 samples a program that waits: there a long delta is a sampler that
+ * the machine kept waiting, and counts in full. The two are told apart by what both always write: Bun's
+ * startTime is a date, V8's an uptime; and V8 has "(idle)" or "(program)", JavaScriptCore neither.
  *
  * Without deltas each hit is the same part of the time from startTime to endTime; without that too, there is
  * no time.
@@ -84,8 +86,12 @@ static int64_t usual_delta(const cpuprofile *c) {
     return total ? (int64_t)((uint64_t)(STEPS + k % STEPS) << (k / STEPS - 3)) : 0;
 }
 
+static bool is_javascriptcore(const cpuprofile *c) {
+    return fg__cpuprofile_dated(c) && !c->has_outside;
+}
+
 static int leave_out_pauses(cpuprofile *c) {
-    int64_t usual = c->has_idle ? 0 : usual_delta(c), left_out = 0, sum = 0;
+    int64_t usual = is_javascriptcore(c) ? usual_delta(c) : 0, left_out = 0, sum = 0;
     if (usual == 0) return 0;
     for (size_t i = 1; i < c->delta_count; i++) {
         sum += c->deltas[i];

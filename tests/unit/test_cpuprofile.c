@@ -99,13 +99,31 @@ static void clocks_that_step_back_are_put_in_order(void **state) {
     expect(FILE_OF("\"samples\":[4,5],\"timeDeltas\":[-5,8]"), "main 8000 1\nmain;hot 8000 1\n");
 }
 
+/* The sample of what `name` calls is half a second before the next. */
+#define PAUSE_AT(start, name)                                                                                \
+    "{\"startTime\":" start ",\"nodes\":[{\"id\":1,\"callFrame\":{\"functionName\":\"" name                  \
+    "\"}},{\"id\":2,\"parent\":1,\"callFrame\":{}}],"                                                        \
+    "\"samples\":[1,1,2,1,1],\"timeDeltas\":[0,1024,1024,500000,1024]}"
+
+/* V8 samples a waiting program too: what it did not sample, the machine had no time for. */
+static void v8_counts_in_full(void **state) {
+    (void)state;
+    static const char *const texts[][2] = {
+        {PAUSE_AT("4879444153", "f"), "f 128840000 4\nf;(anonymous) 500000000 1\n"},
+        {PAUSE_AT("1795466101379162", "(program)"),
+         "(program) 128840000 4\n(program);(anonymous) 500000000 1\n"}};
+    for (size_t i = 0; i < 2; i++) {
+        fg_profile *p = read_json(texts[i][0]);
+        assert_null(fg_profile_note_at(p, 0));
+        assert_string_equal(text_of(p), texts[i][1]);
+        fg_profile_free(p);
+    }
+}
+
 /* An engine that takes no samples of a waiting program. */
 static void pauses_are_not_work(void **state) {
     (void)state;
-    static const char text[] = "{\"nodes\":[{\"id\":1,\"callFrame\":{\"functionName\":\"f\"}},{\"id\":2,"
-                               "\"parent\":1,\"callFrame\":{}}],"
-                               "\"samples\":[1,1,2,1,1],\"timeDeltas\":[0,1024,1024,500000,1024]}";
-    fg_profile *p = read_json(text);
+    fg_profile *p = read_json(PAUSE_AT("1795466101379162.5", "f"));
     assert_string_equal(text_of(p), "f 4085760 4\nf;(anonymous) 983040 1\n");
     assert_string_equal(fg_profile_note_at(p, 0),
                         "0.50 s without samples were taken as waiting: this engine does not sample it");
@@ -282,6 +300,7 @@ int main(void) {
         cmocka_unit_test(idle_is_kept_on_demand),
         cmocka_unit_test(clocks_that_step_back_are_put_in_order),
         cmocka_unit_test(pauses_are_not_work),
+        cmocka_unit_test(v8_counts_in_full),
         cmocka_unit_test(without_deltas_hits_share_the_time),
         cmocka_unit_test(lines_of_the_leaf_are_told_apart),
         cmocka_unit_test(nodes_come_in_any_shape),
