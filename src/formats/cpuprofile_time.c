@@ -1,10 +1,11 @@
 /*
  * How long each sample of a cpuprofile lasted.
  *
- * timeDeltas[i] is the time from sample i - 1 to sample i (from startTime to the first one), so a sample
- * lasts until the next: its time is the delta behind it. The last one lasts as long as the others on average.
- * These are the rules of Chrome's DevTools. When the clock steps back, deltas are negative; as DevTools do,
- * we put such samples in the order of their times first.
+ * timeDeltas[i] is the time from sample i - 1 to sample i, and it belongs to the sample that ends it: a thread that
+ * the machine kept waiting takes the sample as it goes on, where it was kept. (Chrome's DevTools give it to the
+ * sample before. On a busy machine that was up to 5 points off a program's own clock, this at most 1.) The first
+ * delta is from startTime on, with the profiler's own start in it: the first sample lasts as long as the others on
+ * average. When the clock steps back, deltas are negative; such samples are put in the order of their times first.
  *
  * JavaScriptCore (Bun) takes no samples while the program waits, and the sample before each pause would last as
  * long as the pause. So in its profiles a delta of more than ten times the usual one counts as one usual delta,
@@ -114,7 +115,7 @@ static int node_of_sample(uint32_t *out, const cpuprofile *c, size_t i) {
                     (long long)c->samples[i]);
 }
 
-static int64_t last_time(const cpuprofile *c) {
+static int64_t first_time(const cpuprofile *c) {
     size_t n = c->sample_count;
     int64_t sum = 0;
     for (size_t i = 1; i < n; i++) sum += c->deltas[i];
@@ -127,12 +128,12 @@ static int time_samples(cpuprofile *c) {
     int err = check_deltas(c);
     if (!err) err = leave_out_pauses(c);
     if (err) return err;
-    int64_t last = last_time(c);
+    int64_t first = first_time(c);
     for (size_t i = 0; i < c->sample_count && !err; i++) {
         uint32_t node;
         err = node_of_sample(&node, c, i);
         if (err) break;
-        int64_t time = i + 1 < c->sample_count ? c->deltas[i + 1] : last;
+        int64_t time = i ? c->deltas[i] : first;
         c->nodes[node].count++;
         if (!fg__add64(&c->nodes[node].time, c->nodes[node].time, time)) err = too_long(c);
     }

@@ -53,13 +53,13 @@ static fg_frame frame_named(const fg_profile *p, const char *name) {
                         "y.js\",\"lineNumber\":7}}]"
 #define FILE_OF(rest) "{" NODES "," rest "}"
 
-/* A sample lasts until the next one; the last one as long as the others on average. */
+/* The time before a sample is its own; the first one lasts as long as the others on average. */
 static void time_is_what_the_deltas_say(void **state) {
     (void)state;
     fg_profile *p = read_json(FILE_OF("\"startTime\":1000,\"endTime\":2000,\"samples\":[4,5,2,3,6,5],"
                                       "\"timeDeltas\":[500,100,200,300,400,500]"));
     assert_string_equal(
-        text_of(p), "(program) 400000 1\nmain 100000 1\nmain;hot 500000 2\nmain;hot;(anonymous) 500000 1\n");
+        text_of(p), "(program) 300000 1\nmain 300000 1\nmain;hot 600000 2\nmain;hot;(anonymous) 400000 1\n");
     assert_string_equal(fg_profile_type(p, 0).name, "cpu");
     assert_string_equal(fg_profile_type(p, 1).unit, "count");
     assert_int_equal(fg_meta_number(p, "duration"), 1000000);
@@ -80,9 +80,9 @@ static void idle_is_kept_on_demand(void **state) {
     (void)state;
     static const char text[] = FILE_OF("\"samples\":[2,5,2],\"timeDeltas\":[1,2,4]");
     fg_profile *p;
-    expect(text, "main;hot 4000 1\n");
+    expect(text, "main;hot 2000 1\n");
     assert_int_equal(parse(&p, text, false, true), 0);
-    assert_string_equal(text_of(p), "(idle) 5000 2\nmain;hot 4000 1\n");
+    assert_string_equal(text_of(p), "(idle) 7000 2\nmain;hot 2000 1\n");
     fg_profile_free(p);
     static const char idle[] = FILE_OF("\"samples\":[2,3,2],\"timeDeltas\":[1,2,4]");
     expect_error(idle, FG_EEMPTY, "no samples of work: drive load and try again");
@@ -99,7 +99,7 @@ static void clocks_that_step_back_are_put_in_order(void **state) {
     expect(FILE_OF("\"samples\":[4,5],\"timeDeltas\":[-5,8]"), "main 8000 1\nmain;hot 8000 1\n");
 }
 
-/* The sample of what `name` calls is half a second before the next. */
+/* The sample behind that of what `name` calls comes half a second late. */
 #define PAUSE_AT(start, name)                                                                                \
     "{\"startTime\":" start ",\"nodes\":[{\"id\":1,\"callFrame\":{\"functionName\":\"" name                  \
     "\"}},{\"id\":2,\"parent\":1,\"callFrame\":{}}],"                                                        \
@@ -109,9 +109,9 @@ static void clocks_that_step_back_are_put_in_order(void **state) {
 static void v8_counts_in_full(void **state) {
     (void)state;
     static const char *const texts[][2] = {
-        {PAUSE_AT("4879444153", "f"), "f 128840000 4\nf;(anonymous) 500000000 1\n"},
+        {PAUSE_AT("4879444153", "f"), "f 627816000 4\nf;(anonymous) 1024000 1\n"},
         {PAUSE_AT("1795466101379162", "(program)"),
-         "(program) 128840000 4\n(program);(anonymous) 500000000 1\n"}};
+         "(program) 627816000 4\n(program);(anonymous) 1024000 1\n"}};
     for (size_t i = 0; i < 2; i++) {
         fg_profile *p = read_json(texts[i][0]);
         assert_null(fg_profile_note_at(p, 0));
@@ -124,7 +124,7 @@ static void v8_counts_in_full(void **state) {
 static void pauses_are_not_work(void **state) {
     (void)state;
     fg_profile *p = read_json(PAUSE_AT("1795466101379162.5", "f"));
-    assert_string_equal(text_of(p), "f 4085760 4\nf;(anonymous) 983040 1\n");
+    assert_string_equal(text_of(p), "f 4044800 4\nf;(anonymous) 1024000 1\n");
     assert_string_equal(fg_profile_note_at(p, 0),
                         "0.50 s without samples were taken as waiting: this engine does not sample it");
     fg_profile_free(p);
