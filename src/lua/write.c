@@ -59,7 +59,7 @@ static void push_output_field(lua_State *L, const char *key) {
  * @tparam[opt=1200] number options.width px
  * @tparam[opt=0.1] number options.min_width px; narrower frames are not drawn without scripts
  * @tparam[opt=false] boolean options.inverted roots at the top
- * @tparam[opt=false] boolean options.reverse turn stacks around first
+ * @tparam[opt=false] boolean options.reverse turn stacks around first; summaries have none
  * @tparam[opt=false] boolean options.hash colours by a hash of the name alone
  * @tparam[opt=20] integer options.limit rows in summaries
  * @treturn boolean|nil true; nil, message, code: "IO", "INVAL"
