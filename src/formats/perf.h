@@ -62,6 +62,7 @@ typedef struct fg__perf_event {
     fg__slice rest;     /* behind the event: a frame, or a tracepoint's payload */
     int64_t time;       /* ns; -1: none */
     int64_t period;     /* -1: none */
+    bool weighs;        /* the period is what others count: it is between a time stamp and the event's name */
     size_t thread_end;  /* the part of the line that names the thread */
 } fg__perf_event;
 

@@ -165,14 +165,17 @@ static const char *take_time(fg__perf_event *e, const char *from, const char *en
 
 /* "1001001 cycles:u: rest"; both the period and the event may be missing. */
 static void take_event(fg__perf_event *e, const char *from, const char *end) {
+    const char *period_end = NULL;
     word w = word_at(from, end);
     if (w.kind == NUMBER && !w.mark && fg__is_digit(*w.start)) {
         e->period = number(w.start, w.end);
+        period_end = w.end;
         from = skip_spaces(w.end, end);
         w = word_at(from, end);
     }
     if (w.end - w.start > 1 && w.end[-1] == ':') {
         e->name = fg__slice_of(w.start, w.end - 1);
+        e->weighs = e->time >= 0 && period_end && w.start == period_end + 1;
         from = w.end;
     }
     e->rest = fg__slice_trim(fg__slice_of(from, end));
@@ -200,18 +203,20 @@ static bool is_hex(fg__slice s) {
     return s.n > 0;
 }
 
-/* The last "(" of `s` that is at its start or behind a space. */
-static const char *last_open(fg__slice s) {
-    for (size_t i = s.n; i-- > 0;)
-        if (s.p[i] == '(' && (i == 0 || s.p[i - 1] == ' ')) return s.p + i;
+/* The "(" that belongs to the ")" at the end of `s`, at the start or behind a space; NULL: there is none. */
+static const char *opening(fg__slice s) {
+    int depth = 0;
+    for (size_t i = s.n; i-- > 0;) {
+        if (s.p[i] == ')') depth++;
+        if (s.p[i] == '(' && --depth == 0) return i == 0 || s.p[i - 1] == ' ' ? s.p + i : NULL;
+    }
     return NULL;
 }
 
-/* "symbol (module)": a module may have spaces, and "(deleted)" behind its name. */
+/* "symbol (module)": a module may have spaces and parentheses: "(/opt/My App/x (deleted))". */
 static bool split_module(fg__perf_frame *f, fg__slice s) {
     if (s.n == 0 || s.p[s.n - 1] != ')') return false;
-    const char *end = s.p + s.n - 1, *open = last_open(s);
-    if (open && fg__slice_is(fg__slice_of(open, end), "(deleted)")) open = last_open(fg__slice_of(s.p, open));
+    const char *end = s.p + s.n - 1, *open = opening(s);
     if (!open) return false;
     f->symbol = fg__slice_of(s.p, open);
     f->module = fg__slice_of(open + 1, end);
@@ -226,11 +231,9 @@ bool fg__perf_frame_parse(fg__perf_frame *out, fg__slice line) {
     fg__slice rest = fg__slice_trim(line);
     f.address = fg__slice_word(&rest);
     if (rest.n) rest = fg__slice_skip(rest, 1);
+    if (!is_hex(f.address)) return false;
     bool named = split_module(&f, rest);
-    if (!named) {
-        if (!is_hex(f.address)) return false;
-        f.symbol = rest;
-    }
+    if (!named) f.symbol = rest;
     f.symbol = fg__slice_trim(f.symbol);
     /* Nothing was printed for the symbol (-F ip, -F ip,dso), or an empty one between two spaces. */
     if (f.symbol.n == 0)

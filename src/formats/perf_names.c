@@ -151,6 +151,8 @@ static size_t without_parameters(fg__slice s) {
         case '{':
         case '[': depth++; break;
         case '>':
+            if (i && s.p[i - 1] == '-') break; /* an arrow that is left is part of the name */
+            __attribute__((fallthrough));
         case '}':
         case ']':
         case ')': depth--; break;

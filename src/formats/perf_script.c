@@ -10,9 +10,7 @@
  */
 #include "formats/perf.h"
 #include "formats/wide.h"
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
+#include <stdio.h>
 
 enum { EVENT_MAX = 256, EVENTS_LISTED = 8, LISTED_MAX = 64 };
 enum { WAITING = 64 };
@@ -46,7 +44,8 @@ typedef struct reader {
     fg__perf_seen thread;
     int64_t period;
     size_t unknown, inlined;
-    bool alone; /* the last line was one frame: a source line that follows is about it */
+    bool weighs; /* some periods are what others count */
+    bool alone;  /* the last line was one frame: a source line that follows is about it */
 
     /* Samples are added some at a time: meanwhile the caches fetch the slots that their stacks will look at.
      */
@@ -181,7 +180,7 @@ static bool is_event(fg__slice name, const char *wanted) {
 /* Without its modifiers: "cycles:u" is "cycles", but "sched:sched_switch" is itself. */
 static fg__slice without_modifiers(fg__slice name) {
     const char *colon = memrchr(name.p, ':', name.n);
-    if (!colon) return name;
+    if (!colon || colon == name.p || colon + 1 == name.p + name.n) return name;
     for (const char *c = colon + 1; c < name.p + name.n; c++)
         if (!memchr("ukhGHpPSDIWebR", *c, 14)) return name;
     return fg__slice_of(name.p, colon);
@@ -234,8 +233,6 @@ static void on_record(reader *r, fg__slice record) {
 static int on_rest(reader *r, fg__slice rest) {
     fg__perf_frame frame;
     if (!rest.n || !fg__perf_frame_parse(&frame, rest) || !frame.module.n) return 0;
-    for (size_t i = 0; i < frame.address.n; i++)
-        if (!fg__is_hex(frame.address.p[i])) return 0;
     int err = on_words(r, rest, behind_word(frame.address, rest));
     return err ? err : end_sample(r);
 }
@@ -252,6 +249,7 @@ static int begin_sample(reader *r, const fg__perf_event *e, fg__slice line) {
     if (!accepts(r, e->name)) return 0;
     r->state = SAMPLE;
     r->period = e->period;
+    r->weighs |= e->weighs;
     r->unknown = r->inlined = 0;
     r->alone = false;
     set_time(r, e->time);
@@ -323,22 +321,15 @@ static int on_other_line(reader *r, fg__slice line) {
 }
 
 /*
- * Where the text of a frame line starts that is laid out as perf does it. NULL: the line is of another kind,
- * or has to be taken apart word by word.
+ * Where the text of a frame line starts that is laid out as perf does it. NULL: the line is of another kind, or has to
+ * be taken apart word by word. `line` may go on behind the line's end.
  */
 static inline const char *laid_out_text(fg__slice line) {
+    enum { ALL = (1 << FG__PERF_DIGITS) - 1 };
     if (line.n <= FG__PERF_TEXT || line.p[0] != '\t' || line.p[FG__PERF_TEXT - 1] != ' ') return NULL;
-#if defined(__SSE2__)
-    __m128i field = _mm_loadu_si128((const __m128i *)(const void *)(line.p + 1));
-    unsigned spaces = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(field, _mm_set1_epi8(' ')));
-    bool padded = (spaces & (spaces + 1)) == 0 && spaces >> (FG__PERF_DIGITS - 1) == 0;
-#else
-    size_t i = 1;
-    while (i <= FG__PERF_DIGITS && line.p[i] == ' ') i++;
-    while (i <= FG__PERF_DIGITS && line.p[i] != ' ') i++;
-    bool padded = i > FG__PERF_DIGITS && line.p[FG__PERF_DIGITS] != ' ';
-#endif
-    return padded ? line.p + FG__PERF_TEXT : NULL;
+    unsigned spaces = fg__wide_is(line.p + 1, ' '), digits = fg__wide_hex(line.p + 1);
+    bool padded = (spaces & (spaces + 1)) == 0 && spaces != ALL; /* spaces come first: the low bits */
+    return padded && (spaces | digits) == ALL ? line.p + FG__PERF_TEXT : NULL;
 }
 
 /* A frame line outside of a sample. In a text without any event line it begins one: -F ip,sym prints that. */
@@ -405,7 +396,10 @@ static int set_types(reader *r) {
     const char *unit = clock ? "nanoseconds" : "count";
     int err = fg__string_intern(&p->types[0].name, p, event, strlen(event));
     if (!err) err = fg__string_intern(&p->types[0].unit, p, unit, strlen(unit));
-    if (!err) err = fg_meta_set_text(p, "period_type", event);
+    char type[EVENT_MAX + 16];
+    snprintf(type, sizeof type, "%s/%s", event, unit);
+    if (!err) err = fg_meta_set_text(p, "period_type", type);
+    if (!err) err = fg_meta_set_text(p, "default_type", r->weighs ? event : "samples");
     return err || r->least_period != r->most_period ? err : fg_meta_set_number(p, "period", r->most_period);
 }
 
@@ -520,7 +514,7 @@ static int read_perf_script(fg_profile *p, fg_in *in, const fg_read_options *opt
 /* ---- recognition -----------------------------------------------------------------------------------------
  */
 
-/* Sure of an event line beyond doubt, and of any event line with a frame line behind it. */
+/* Sure of an event line beyond doubt, and of any event line with a frame line behind it; less of a frame line alone. */
 static int judge(fg__slice head) {
     enum { LINES = 64 };
     bool event_before = false;
@@ -533,6 +527,7 @@ static int judge(fg__slice head) {
         fg__perf_frame frame;
         if (event_before && text.n && fg__is_space(line.p[0]) && fg__perf_frame_parse(&frame, line))
             return 95;
+        if (laid_out_text(line) && fg__perf_frame_parse(&frame, line)) return 70;
         event_before = text.n && fg__perf_event_parse(&event, text);
         if (event_before && fg__perf_event_certain(&event)) return 90;
     }

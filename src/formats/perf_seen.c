@@ -61,13 +61,14 @@ static key thread_key(fg__slice text) {
 
 static key frame_key(fg__slice text, bool java) {
     key k = {text, {"", 0}, 0, java ? JAVA_FRAME : FRAME};
-    const char *open = text.n ? memrchr(text.p, '(', text.n) : NULL;
+    const char *open = text.n ? memrchr(text.p, '(', text.n) : NULL, *end = text.p + text.n;
     if (open && open - text.p > 4 && open[-1] == ' ') {
         const char *digit = open - 1;
         while (digit > text.p && fg__is_hex(digit[-1])) digit--;
-        if (digit < open - 1 && digit - text.p >= 3 && memcmp(digit - 3, "+0x", 3) == 0) {
+        bool offset = digit < open - 1 && digit - text.p >= 3 && memcmp(digit - 3, "+0x", 3) == 0;
+        if (offset && memchr(open, ')', (size_t)(end - open)) == end - 1) {
             k.head.n = (size_t)(digit - text.p);
-            k.tail = fg__slice_of(open - 1, text.p + text.n);
+            k.tail = fg__slice_of(open - 1, end);
         }
     }
     set_hash(&k);
@@ -164,8 +165,9 @@ static bool matches(const entry *e, fg__slice text, bool java) {
     const char *known = (const char *)(e + 1), *tail = text.p + text.n - e->tail;
     size_t digits = text.n - e->head - e->tail;
     if (digits > (e->tail ? OFFSET_MOST : 0) || e->what != (java ? JAVA_FRAME : FRAME)) return false;
-    int head = same(known, text.p, e->head), offset = fg__wide_hex(text.p + e->head, digits);
-    return head & offset & same(known + e->head, tail, e->tail); /* one branch for all three */
+    bool head = same(known, text.p, e->head), end = same(known + e->head, tail, e->tail);
+    unsigned others = ~fg__wide_hex(text.p + e->head) & ((1u << digits) - 1);
+    return head && end && !others;
 }
 
 /* Intern a frame that is named by the scratch buffer. */

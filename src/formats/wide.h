@@ -29,11 +29,9 @@ static inline uint64_t fg__wide_bits(__m128i a, __m128i b, __m128i c, __m128i d)
     return low | high << 32;
 }
 
-/* Where `c` is among the 64 bytes at `p`: bit i for byte i. */
-static inline uint64_t fg__wide_find(const char *p, char c) {
-    const __m128i v = _mm_set1_epi8(c);
-    return fg__wide_bits(_mm_cmpeq_epi8(fg__wide_load(p, 0), v), _mm_cmpeq_epi8(fg__wide_load(p, 1), v),
-                         _mm_cmpeq_epi8(fg__wide_load(p, 2), v), _mm_cmpeq_epi8(fg__wide_load(p, 3), v));
+/* Which of the 16 bytes at `p` are `c`: bit i for byte i. */
+static inline unsigned fg__wide_is(const char *p, char c) {
+    return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(fg__wide_load(p, 0), _mm_set1_epi8(c)));
 }
 
 /* Whether a[0 … n) and b[0 … n) are the same; n is at most FG__WIDE - 1. */
@@ -45,20 +43,20 @@ static inline bool fg__wide_same(const char *a, const char *b, size_t n) {
     return (~same & (((uint64_t)1 << n) - 1)) == 0;
 }
 
-/* Whether p[0 … n) are hexadecimal digits, in small letters; n is at most 15. */
-static inline bool fg__wide_hex(const char *p, size_t n) {
+/* Which of the 16 bytes at `p` are hexadecimal digits, in small letters: bit i for byte i. */
+static inline unsigned fg__wide_hex(const char *p) {
     __m128i v = fg__wide_load(p, 0), nines = _mm_set1_epi8(9), fives = _mm_set1_epi8(5);
     __m128i digit = _mm_sub_epi8(v, _mm_set1_epi8('0')), letter = _mm_sub_epi8(v, _mm_set1_epi8('a'));
     __m128i hex = _mm_or_si128(_mm_cmpeq_epi8(_mm_min_epu8(digit, nines), digit),
                                _mm_cmpeq_epi8(_mm_min_epu8(letter, fives), letter));
-    return (~(uint32_t)_mm_movemask_epi8(hex) & ((1u << n) - 1)) == 0;
+    return (unsigned)_mm_movemask_epi8(hex);
 }
 
 #else
 
-static inline uint64_t fg__wide_find(const char *p, char c) {
-    uint64_t bits = 0;
-    for (int i = 0; i < FG__WIDE; i++) bits |= (uint64_t)(p[i] == c) << i;
+static inline unsigned fg__wide_is(const char *p, char c) {
+    unsigned bits = 0;
+    for (int i = 0; i < 16; i++) bits |= (unsigned)(p[i] == c) << i;
     return bits;
 }
 
@@ -66,11 +64,22 @@ static inline bool fg__wide_same(const char *a, const char *b, size_t n) {
     return memcmp(a, b, n) == 0;
 }
 
-static inline bool fg__wide_hex(const char *p, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        if ((unsigned char)(p[i] - '0') > 9 && (unsigned char)(p[i] - 'a') > 5) return false;
-    return true;
+static inline unsigned fg__wide_hex(const char *p) {
+    unsigned bits = 0;
+    for (int i = 0; i < 16; i++) {
+        bool digit = (unsigned char)(p[i] - '0') <= 9, letter = (unsigned char)(p[i] - 'a') <= 5;
+        bits |= (unsigned)(digit || letter) << i;
+    }
+    return bits;
 }
 
 #endif
+
+/* Which of the 64 bytes at `p` are `c`. */
+static inline uint64_t fg__wide_find(const char *p, char c) {
+    uint64_t low = fg__wide_is(p, c) | fg__wide_is(p + 16, c) << 16;
+    uint64_t high = fg__wide_is(p + 32, c) | fg__wide_is(p + 48, c) << 16;
+    return low | high << 32;
+}
+
 #endif
