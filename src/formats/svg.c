@@ -67,6 +67,10 @@ static int read_svg(fg_profile *p, fg_in *in, const fg_read_options *options) {
     do more = fg__in_more(in);
     while (more > 0);
     if (more < 0) return more;
+    if (!memmem(in->p, (size_t)(in->end - in->p), "</svg", 5))
+        return fg__fail(in->ctx, FG_EFORMAT,
+                        "%s: svg: the picture is cut off: it ends without </svg>; make or copy it again",
+                        in->name);
     return next_part(in) ? read_payload(p, in, options) : fg__svg_titles_read(p, in, options);
 }
 

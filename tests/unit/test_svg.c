@@ -268,6 +268,22 @@ static void what_is_no_flame_graph_is_refused(void **state) {
     }
 }
 
+/* Wherever it ends, though all of the profile or some frames may be there. */
+static void what_is_cut_off_says_so(void **state) {
+    (void)state;
+    fg_profile *p;
+    static const char *const cut[] = {
+        "<svg>",
+        "<svg><metadata class=\"" FG__PAYLOAD_CLASS "\">AAAA",
+        "<svg><g><title>all (1 samples, 100%)</title><rect x=\"0\" y=\"0\" width=\"9\"/></g>",
+    };
+    for (size_t i = 0; i < sizeof cut / sizeof *cut; i++) {
+        assert_int_equal(parse(&p, cut[i]), FG_EFORMAT);
+        assert_string_equal(fg_error(ctx), "input: svg: the picture is cut off: it ends without </svg>; make "
+                                           "or copy it again");
+    }
+}
+
 static void svg_is_one_row_that_reads_and_writes(void **state) {
     (void)state;
     size_t rows = 0;
@@ -316,6 +332,7 @@ int main(void) {
         cmocka_unit_test(units_and_notes_of_a_read_picture),
         cmocka_unit_test(inferno_and_its_diffs_are_read),
         cmocka_unit_test(what_is_no_flame_graph_is_refused),
+        cmocka_unit_test(what_is_cut_off_says_so),
         cmocka_unit_test(svg_is_one_row_that_reads_and_writes),
         cmocka_unit_test(each_allocation_may_fail),
     };
