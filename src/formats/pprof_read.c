@@ -215,8 +215,9 @@ static int add_value(pprof *f, sample *s, uint64_t value, const uint8_t *place) 
     if ((int64_t)value < 0)
         return fg__in_fail_byte(
             fg__pprof_at(f, place), FG_EFORMAT,
-            "sample %llu has the negative value %lld, so this is a difference of two profiles; "
-            "read both and compare them (flame-graph diff --before A --after B)",
+            "sample %llu has the negative value %lld, so this is a difference of two profiles, as Go's "
+            "/debug/pprof/…?seconds=N and pprof -diff_base give; fetch one without seconds (curl URL | "
+            "flame-graph file --input -), or compare both (flame-graph diff --before A --after B)",
             (unsigned long long)s->number, (long long)value);
     s->values[s->value_count++] = (int64_t)value;
     return 0;

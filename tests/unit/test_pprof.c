@@ -340,6 +340,7 @@ static const struct {
     {few_values, FG_EFORMAT, "sample 5 has 1 values for 2 sample types"},
     {many_values, FG_EFORMAT, "sample 5 has more values than"},
     {negative, FG_EFORMAT, "negative value -5"},
+    {negative, FG_EFORMAT, "fetch one without seconds"},
     {overflow, FG_ELIMIT, "sample 5: the values add up"},
     {cut_varint, FG_EFORMAT, "a number is cut off"},
     {long_varint, FG_EFORMAT, "more than 64 bits"},
