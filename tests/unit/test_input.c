@@ -129,6 +129,45 @@ static void decompressed_size_is_capped(void **state) {
     free(zs.at);
 }
 
+/* What formats are told apart by holds no whole line of this. */
+static void a_long_first_line_is_recognised(void **state) {
+    (void)state;
+    enum { NAME = 70000 };
+    char *text = malloc(NAME + 16);
+    memset(text, 'f', NAME);
+    size_t n = NAME + (size_t)sprintf(text + NAME, " 3\na;b 4\n");
+    fg_profile *p;
+    if (fg_parse(&p, ctx, text, n, NULL)) fail_msg("%s", fg_error(ctx));
+    assert_string_equal(fg_meta_text(p, "source"), "folded");
+    assert_int_equal(fg_profile_total(p, 0), 7);
+    fg_profile_free(p);
+    memset(text, '\0', n);
+    assert_int_equal(fg_parse(&p, ctx, text, n, NULL), FG_EFORMAT);
+    assert_non_null(strstr(fg_error(ctx), "not a profile in a format"));
+    free(text);
+}
+
+static void the_wrong_format_is_told_from_the_right_one(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *format, *end;
+    } wrongs[] = {
+        {"main;hot 5\nmain 3\n", "pprof", "; this looks like folded"},
+        {"{\"nodes\":[{\"callFrame\":{}}]}", "speedscope", "; this looks like cpuprofile"},
+        {"<svg></svg>", "folded", "; this looks like svg"},
+        {"{\"nodes\":[{\"callFrame\":{}}]}", "cpuprofile", "node 0 has no id"},
+        {"neither", "pprof", "not a field of protobuf"},
+    };
+    for (size_t i = 0; i < sizeof wrongs / sizeof *wrongs; i++) {
+        fg_read_options options = {.size = sizeof options, .format = wrongs[i].format};
+        fg_profile *p;
+        assert_true(fg_parse(&p, ctx, wrongs[i].text, strlen(wrongs[i].text), &options) < 0);
+        const char *said = fg_error(ctx);
+        size_t n = strlen(said), end = strlen(wrongs[i].end);
+        if (n < end || strcmp(said + n - end, wrongs[i].end) != 0) fail_msg("%s", said);
+    }
+}
+
 /* A pipe whose writer is slow at first: what was read to recognise the format must not be lost. */
 static void pipes_are_read_whole(void **state) {
     (void)state;
@@ -182,6 +221,8 @@ int main(void) {
         cmocka_unit_test(compressed_input_is_unwrapped),
         cmocka_unit_test(truncated_and_damaged_data_are_errors),
         cmocka_unit_test(decompressed_size_is_capped),
+        cmocka_unit_test(a_long_first_line_is_recognised),
+        cmocka_unit_test(the_wrong_format_is_told_from_the_right_one),
         cmocka_unit_test(pipes_are_read_whole),
         cmocka_unit_test(what_cannot_be_opened_is_named),
     };
