@@ -312,7 +312,7 @@ typedef struct fg_read_options {
     size_t size;          /**< sizeof(fg_read_options) */
     const char *name;     /**< what messages call the input; NULL: the path */
     const char *format;   /**< insist on this format; NULL: recognise it by content */
-    uint64_t max_input;   /**< cap on decompressed bytes; 0: 1 GiB */
+    uint64_t max_input;   /**< cap on what a compressed input unpacks to, in bytes; 0: 1 GiB */
     bool lines;           /**< keep source lines apart; false: one frame a function */
     bool keep_idle;       /**< keep the stacks that say the program did nothing (idle tasks) */
     bool annotate_kernel; /**< perf script: mark kernel frames `_[k]` */

@@ -33,7 +33,7 @@ local groups = {
   reading = {
     title = "Reading",
     { "expect", metavar = "FORMAT", help = "insist on a format instead of recognising it" },
-    { "max_input", type = "size", help = "cap on the decompressed input; otherwise 1G" },
+    { "max_input", type = "size", help = "cap on what a compressed input unpacks to; otherwise 1G" },
     { "lines", type = "boolean", help = "keep source lines apart" },
     { "idle", type = "boolean", help = "keep stacks that say the program did nothing" },
     { "pid", type = "boolean", help = "perf script: put the process id in the outermost frame" },

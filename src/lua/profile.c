@@ -104,7 +104,7 @@ static const fg__lua_option read_rows[] = {
  * @tparam[opt] table options
  * @tparam[opt] string options.expect insist on a format ("pprof") instead of recognising it
  * @tparam[opt] string options.name what messages call the input
- * @tparam[opt=1073741824] integer options.max_input cap on the decompressed bytes
+ * @tparam[opt=1073741824] integer options.max_input cap on what a compressed input unpacks to, in bytes
  * @tparam[opt=false] boolean options.lines keep source lines apart
  * @tparam[opt=false] boolean options.idle keep the stacks that say the program did nothing
  * @tparam[opt=false] boolean options.pid perf script: the process id in the outermost frame
