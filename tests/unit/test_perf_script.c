@@ -102,8 +102,8 @@ static void compare(const char *input, char *flags, const char *expected, size_t
         assert_int_equal(err, FG_EEMPTY);
         return;
     }
-    void *out;
-    size_t out_n;
+    void *out = NULL;
+    size_t out_n = 0;
     if (err || fg_write_memory(&out, &out_n, p, &w)) fail_msg("%s: %s", shown, fg_error(ctx));
     if (out_n != n || memcmp(out, expected, n) != 0)
         fail_msg("%s: not what was recorded, but\n%.*s", shown, (int)out_n, (char *)out);
