@@ -3,6 +3,7 @@
 
 local args = require "flamegraph.args"
 local check = require "flamegraph.check"
+local engines = require "flamegraph.engines"
 local shared = require "flamegraph.shared"
 
 local declare = {}
@@ -27,6 +28,15 @@ local function add_common(kind, declared)
   end
 end
 
+-- A collector with engines collects through one of them.
+local function add_engines(owner, declared)
+  declared.engines = engines.declare(owner, declared.engines)
+  local argument = args.declare(owner, { engines.argument(declared.engines) })[1]
+  table.insert(declared.args, argument)
+  declared.args.engine = argument
+  declared.collect = function(values) return engines.collect(declared.engines, values) end
+end
+
 local function check_flags(owner, declared)
   local seen = {}
   for arg in args.each(declared) do
@@ -37,10 +47,12 @@ end
 
 local function declaration(kind, fields)
   local what = "fg." .. kind
-  local declared = check.options(what, fields, {
+  local spec = {
     name = "!string", summary = "!string", description = "string", examples = "table", args = "table",
-    [actions[kind]] = "!function",
-  })
+    engines = kind == "collector" and "table" or nil, [actions[kind]] = "!function",
+  }
+  if type(fields) == "table" and fields.engines then spec.collect = nil end
+  local declared = check.options(what, fields, spec)
   local owner = ("%s '%s'"):format(kind, declared.name)
   if not declared.name:find("^%l[%l%d_]*$") then
     check.fail("%s: a name has small letters, digits and _", owner)
@@ -49,6 +61,7 @@ local function declaration(kind, fields)
     if type(example) ~= "string" then check.fail("%s: example %d is not a text", owner, i) end
   end
   declared.args = args.declare(owner, declared.args or {})
+  if declared.engines then add_engines(owner, declared) end
   add_common(kind, declared.args)
   check_flags(owner, declared.args)
   declared.kind = kind
@@ -58,7 +71,10 @@ end
 
 --- Declare a collector: how a target is profiled. The file `collectors/NAME.lua` returns it.
 -- @tparam table fields `name`, `summary`, `description`, `examples` (a list of command lines), `args` (a list of
---   arguments) and `collect`: function(args) → profile, or nil, message
+--   arguments) and `collect`: function(args) → profile, or nil, message. In place of `collect` there can be
+--   `engines`, a list of ways to do it, best first: each has `name`, `summary`, `collect`, and may have `check`:
+--   function(args) → true, or nil, why not, and the command that helps; without args it says whether the engine works
+--   on this machine.
 -- @treturn table the declaration
 function declare.collector(fields)
   return declaration("collector", fields)

@@ -12,6 +12,7 @@ local output = require "flamegraph.output"
 local profile = require "flamegraph.profile"
 local progress = require "flamegraph.progress"
 local prompt = require "flamegraph.prompt"
+local sample = require "flamegraph.sample"
 local shared = require "flamegraph.shared"
 local spawn = require "flamegraph.spawn"
 
@@ -32,6 +33,7 @@ local fg = {
   prompt = prompt,
   read = profile.read,
   recipe = declare.recipe,
+  sample = sample,
   sleep = loop.sleep,
   spawn = spawn,
   version = profile.version,

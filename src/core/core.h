@@ -34,6 +34,9 @@ int fg__vfail(fg_ctx *ctx, int code, const char *format, va_list args);
 int fg__fail_in(fg_ctx *ctx, int code, const char *format, ...) FG_PRINTF(3, 4);
 int fg__nomem(fg_ctx *ctx);
 
+/* A context of its own, for another thread, on the allocator of `ctx` (which has to be safe to call from both). */
+fg_ctx *fg__ctx_fork(const fg_ctx *ctx);
+
 /* NULL when there is no memory; the message is set. */
 void *fg__alloc(fg_ctx *ctx, size_t size);
 void *fg__calloc(fg_ctx *ctx, size_t count, size_t size);
@@ -63,6 +66,21 @@ typedef struct fg__buffer {
     size_t n, cap;
 } fg__buffer;
 int fg__buffer_add(fg_ctx *ctx, fg__buffer *buffer, const void *bytes, size_t n);
+
+/* ---- options ------------------------------------------------------------------------------------------- */
+
+/* One option by its name for scripts, and where its value goes in a struct. A list of rows ends with a NULL key. */
+typedef struct fg__option {
+    const char *key;
+    enum {
+        FG__OPTION_TEXT,   /* const char *; NULL: not given */
+        FG__OPTION_BOOL,   /* bool */
+        FG__OPTION_NUMBER, /* double */
+        FG__OPTION_SIZE,   /* uint64_t, not negative */
+        FG__OPTION_ANY     /* any value: looked up by the caller, here for the check of the key */
+    } type;
+    size_t offset;
+} fg__option;
 
 /* ---- hashing ------------------------------------------------------------------------------------------- */
 
@@ -228,6 +246,8 @@ int fg__frame_import(uint32_t *out, fg_profile *to, const fg_profile *from, uint
 uint32_t *fg__frame_map(fg_ctx *ctx, const fg_profile *from);
 /* Whether the frame has no name that a person could read: none, "[unknown]", its module's, an address. */
 bool fg__nameless(const fg_profile *p, uint32_t frame);
+/* Hand a profile over to another context that has the same allocator: one forked from the other. */
+void fg__profile_move(fg_profile *p, fg_ctx *to);
 /* Forget what was derived from the stacks. */
 void fg__profile_changed(fg_profile *p);
 

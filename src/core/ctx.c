@@ -24,6 +24,10 @@ fg_ctx *fg_ctx_new(void) {
     return fg_ctx_new_with(fg__default_alloc, NULL);
 }
 
+fg_ctx *fg__ctx_fork(const fg_ctx *ctx) {
+    return fg_ctx_new_with(ctx->alloc, ctx->user);
+}
+
 void fg_ctx_free(fg_ctx *ctx) {
     if (ctx) ctx->alloc(ctx->user, ctx, 0);
 }

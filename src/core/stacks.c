@@ -33,6 +33,10 @@ void fg_profile_free(fg_profile *p) {
     fg_free(ctx, p);
 }
 
+void fg__profile_move(fg_profile *p, fg_ctx *to) {
+    p->ctx = to; /* all that it owns is of the allocator that both have */
+}
+
 fg_ctx *fg_profile_ctx(const fg_profile *p) {
     return p->ctx;
 }

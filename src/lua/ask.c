@@ -72,10 +72,10 @@ static int push_top(lua_State *L) {
  * @usage for _, f in ipairs(p:top { limit = 5 }) do print(f.name, f.self, f.total) end
  */
 static int top(lua_State *L) {
-    static const fg__lua_option rows[] = {
-        {"type", FG__LUA_TEXT, offsetof(struct top_options, type)},
-        {"limit", FG__LUA_SIZE, offsetof(struct top_options, limit)},
-        {NULL, FG__LUA_ANY, 0},
+    static const fg__option rows[] = {
+        {"type", FG__OPTION_TEXT, offsetof(struct top_options, type)},
+        {"limit", FG__OPTION_SIZE, offsetof(struct top_options, limit)},
+        {NULL, FG__OPTION_ANY, 0},
     };
     fg_profile *p = fg__lua_profile(L, 1);
     struct top_options options = {.limit = 20};

@@ -175,11 +175,11 @@ static int rename_frame(void *user, fg_frame *frame) {
  */
 int fg__lua_filter(lua_State *L) {
     fg_profile *p = fg__lua_profile(L, PROFILE);
-    static const fg__lua_option rows[] = {{"focus", FG__LUA_ANY, 0},
-                                          {"ignore", FG__LUA_ANY, 0},
-                                          {"hide", FG__LUA_ANY, 0},
-                                          {"rename", FG__LUA_ANY, 0},
-                                          {NULL, FG__LUA_ANY, 0}};
+    static const fg__option rows[] = {{"focus", FG__OPTION_ANY, 0},
+                                      {"ignore", FG__OPTION_ANY, 0},
+                                      {"hide", FG__OPTION_ANY, 0},
+                                      {"rename", FG__OPTION_ANY, 0},
+                                      {NULL, FG__OPTION_ANY, 0}};
     luaL_checktype(L, OPTIONS, LUA_TTABLE);
     lua_settop(L, OPTIONS);
     fg__lua_options(L, OPTIONS, "filter", rows, NULL);

@@ -146,13 +146,13 @@ struct given_frame {
 
 /* The frame on top of the stack: a name or a table. Its strings live as long as it does. */
 static fg_frame check_frame(lua_State *L, lua_Integer i) {
-    static const fg__lua_option rows[] = {
-        {"name", FG__LUA_TEXT, offsetof(struct given_frame, name)},
-        {"file", FG__LUA_TEXT, offsetof(struct given_frame, file)},
-        {"module", FG__LUA_TEXT, offsetof(struct given_frame, module)},
-        {"kind", FG__LUA_TEXT, offsetof(struct given_frame, kind)},
-        {"line", FG__LUA_SIZE, offsetof(struct given_frame, line)},
-        {NULL, FG__LUA_ANY, 0},
+    static const fg__option rows[] = {
+        {"name", FG__OPTION_TEXT, offsetof(struct given_frame, name)},
+        {"file", FG__OPTION_TEXT, offsetof(struct given_frame, file)},
+        {"module", FG__OPTION_TEXT, offsetof(struct given_frame, module)},
+        {"kind", FG__OPTION_TEXT, offsetof(struct given_frame, kind)},
+        {"line", FG__OPTION_SIZE, offsetof(struct given_frame, line)},
+        {NULL, FG__OPTION_ANY, 0},
     };
     struct given_frame given = {0};
     if (lua_type(L, -1) == LUA_TSTRING) {

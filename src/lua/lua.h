@@ -23,7 +23,7 @@
 
 #include <lua.h>
 #include <lauxlib.h>
-#include "flamegraph.h"
+#include "core/core.h"
 #include "flamegraph_lua.h"
 
 /* ---- state --------------------------------------------------------------------------------------------- */
@@ -50,24 +50,11 @@ void fg__lua_load_embedded(lua_State *L, const char *name);
 
 /* ---- option tables ------------------------------------------------------------------------------------- */
 
-/* One key of an option table and where its value goes. A list of rows ends with a NULL key. */
-typedef struct fg__lua_option {
-    const char *key;
-    enum {
-        FG__LUA_TEXT,   /* const char *, owned by the Lua table */
-        FG__LUA_BOOL,   /* bool */
-        FG__LUA_NUMBER, /* double */
-        FG__LUA_SIZE,   /* uint64_t, not negative */
-        FG__LUA_ANY     /* any value: looked up by the caller, here for the check of the key */
-    } type;
-    size_t offset;
-} fg__lua_option;
-
 /*
  * Check the table at `index` (nil and none: no options) against the rows and fill the struct. A wrong type or
  * an unknown key raises: "write: unknown option 'colour' (known: colors, …)".
  */
-void fg__lua_options(lua_State *L, int index, const char *what, const fg__lua_option *rows, void *out);
+void fg__lua_options(lua_State *L, int index, const char *what, const fg__option *rows, void *out);
 
 /* ---- profiles ------------------------------------------------------------------------------------------ */
 

@@ -2,7 +2,7 @@
  * require "flamegraph.op": what the scheduler (lua/flamegraph/loop.lua) is made of.
  *
  *   timer(seconds), line(fd) → op                  step(seconds) → op, op, … that finished
- *   http{…}, spawn{…} → op                         under_way(), now()
+ *   http{…}, spawn{…}, sample(name, {…}) → op       under_way(), now()
  *   op:result() op:progress() op:finished()        signals(on), interrupts()
  *   op:close()  cancels what is under way
  *
@@ -101,20 +101,17 @@ static int op_result(lua_State *L) {
     return 3;
 }
 
-static int timer_result(lua_State *L, fg__op *op);
-
-/* done, expected (nil where it is not known), and what they count: "seconds" or "bytes". */
+/* done, expected (nil where it is not known), and what they count: "seconds", "bytes" or "". */
 static int op_progress(lua_State *L) {
     double done, expected;
-    fg__op_progress(fg__lua_op_check(L, 1, NULL), &done, &expected);
+    const char *unit = fg__op_progress(fg__lua_op_check(L, 1, NULL), &done, &expected);
     lua_pushnumber(L, done);
     if (expected >= 0) {
         lua_pushnumber(L, expected);
     } else {
         lua_pushnil(L);
     }
-    const struct op *op = lua_touserdata(L, 1);
-    lua_pushstring(L, op->result == timer_result ? "seconds" : "bytes");
+    lua_pushstring(L, unit);
     return 3;
 }
 
@@ -249,5 +246,6 @@ int fg__lua_open_op(lua_State *L) {
     luaL_newlib(L, functions);
     fg__lua_http(L);
     fg__lua_spawn(L);
+    fg__lua_sample(L);
     return 1;
 }

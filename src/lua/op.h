@@ -4,6 +4,7 @@
  *   op.c      something under way: wait for it, look at it, cancel it; timers, lines, signals
  *   http.c    starting a request, its answer as a table
  *   spawn.c   starting a child, its end as a table
+ *   sample.c  starting a sampler, its profile
  */
 #ifndef FG_LUA_OP_H
 #define FG_LUA_OP_H
@@ -14,6 +15,7 @@
 /* Each adds its functions to the module's table on top of the stack. */
 void fg__lua_http(lua_State *L);
 void fg__lua_spawn(lua_State *L);
+void fg__lua_sample(lua_State *L);
 
 /* The state's event loop: made when first asked for. Raises where that is not possible. */
 fg__loop *fg__lua_loop(lua_State *L);

@@ -81,19 +81,19 @@ static int new_profile(lua_State *L) {
     return fg__lua_return(L, err);
 }
 
-static const fg__lua_option read_rows[] = {
-    {"name", FG__LUA_TEXT, offsetof(fg_read_options, name)},
-    {"expect", FG__LUA_TEXT, offsetof(fg_read_options, format)},
-    {"max_input", FG__LUA_SIZE, offsetof(fg_read_options, max_input)},
-    {"lines", FG__LUA_BOOL, offsetof(fg_read_options, lines)},
-    {"idle", FG__LUA_BOOL, offsetof(fg_read_options, keep_idle)},
-    {"kernel", FG__LUA_BOOL, offsetof(fg_read_options, annotate_kernel)},
-    {"jit", FG__LUA_BOOL, offsetof(fg_read_options, annotate_jit)},
-    {"addrs", FG__LUA_BOOL, offsetof(fg_read_options, addresses)},
-    {"pid", FG__LUA_BOOL, offsetof(fg_read_options, with_pid)},
-    {"tid", FG__LUA_BOOL, offsetof(fg_read_options, with_tid)},
-    {"event_filter", FG__LUA_TEXT, offsetof(fg_read_options, event)},
-    {NULL, FG__LUA_ANY, 0},
+static const fg__option read_rows[] = {
+    {"name", FG__OPTION_TEXT, offsetof(fg_read_options, name)},
+    {"expect", FG__OPTION_TEXT, offsetof(fg_read_options, format)},
+    {"max_input", FG__OPTION_SIZE, offsetof(fg_read_options, max_input)},
+    {"lines", FG__OPTION_BOOL, offsetof(fg_read_options, lines)},
+    {"idle", FG__OPTION_BOOL, offsetof(fg_read_options, keep_idle)},
+    {"kernel", FG__OPTION_BOOL, offsetof(fg_read_options, annotate_kernel)},
+    {"jit", FG__OPTION_BOOL, offsetof(fg_read_options, annotate_jit)},
+    {"addrs", FG__OPTION_BOOL, offsetof(fg_read_options, addresses)},
+    {"pid", FG__OPTION_BOOL, offsetof(fg_read_options, with_pid)},
+    {"tid", FG__OPTION_BOOL, offsetof(fg_read_options, with_tid)},
+    {"event_filter", FG__OPTION_TEXT, offsetof(fg_read_options, event)},
+    {NULL, FG__OPTION_ANY, 0},
 };
 
 /***
@@ -204,10 +204,10 @@ struct diff_options {
  * @usage assert(fg.diff(before, after)):write "diff.svg"
  */
 static int diff(lua_State *L) {
-    static const fg__lua_option rows[] = {
-        {"type", FG__LUA_TEXT, offsetof(struct diff_options, type)},
-        {"normalize", FG__LUA_TEXT, offsetof(struct diff_options, normalize)},
-        {NULL, FG__LUA_ANY, 0},
+    static const fg__option rows[] = {
+        {"type", FG__OPTION_TEXT, offsetof(struct diff_options, type)},
+        {"normalize", FG__OPTION_TEXT, offsetof(struct diff_options, normalize)},
+        {NULL, FG__OPTION_ANY, 0},
     };
     static const char *const names[] = {"auto", "absolute", "share", NULL};
     static const fg_normalize values[] = {FG_NORMALIZE_AUTO, FG_NORMALIZE_ABSOLUTE, FG_NORMALIZE_SHARE};

@@ -8,23 +8,23 @@
 
 static const char outputs_key;
 
-static const fg__lua_option write_rows[] = {
-    {"format", FG__LUA_TEXT, offsetof(fg_write_options, format)},
-    {"type", FG__LUA_TEXT, offsetof(fg_write_options, type)},
-    {"title", FG__LUA_TEXT, offsetof(fg_write_options, title)},
-    {"subtitle", FG__LUA_TEXT, offsetof(fg_write_options, subtitle)},
-    {"colors", FG__LUA_TEXT, offsetof(fg_write_options, colors)},
-    {"view", FG__LUA_TEXT, offsetof(fg_write_options, view)},
-    {"count_name", FG__LUA_TEXT, offsetof(fg_write_options, count_name)},
-    {"width", FG__LUA_NUMBER, offsetof(fg_write_options, width)},
-    {"min_width", FG__LUA_NUMBER, offsetof(fg_write_options, min_width)},
-    {"inverted", FG__LUA_BOOL, offsetof(fg_write_options, inverted)},
-    {"reverse", FG__LUA_BOOL, offsetof(fg_write_options, reverse)},
-    {"hash", FG__LUA_BOOL, offsetof(fg_write_options, hash)},
-    {"limit", FG__LUA_SIZE, offsetof(fg_write_options, limit)},
-    {NULL, FG__LUA_ANY, 0},
+static const fg__option write_rows[] = {
+    {"format", FG__OPTION_TEXT, offsetof(fg_write_options, format)},
+    {"type", FG__OPTION_TEXT, offsetof(fg_write_options, type)},
+    {"title", FG__OPTION_TEXT, offsetof(fg_write_options, title)},
+    {"subtitle", FG__OPTION_TEXT, offsetof(fg_write_options, subtitle)},
+    {"colors", FG__OPTION_TEXT, offsetof(fg_write_options, colors)},
+    {"view", FG__OPTION_TEXT, offsetof(fg_write_options, view)},
+    {"count_name", FG__OPTION_TEXT, offsetof(fg_write_options, count_name)},
+    {"width", FG__OPTION_NUMBER, offsetof(fg_write_options, width)},
+    {"min_width", FG__OPTION_NUMBER, offsetof(fg_write_options, min_width)},
+    {"inverted", FG__OPTION_BOOL, offsetof(fg_write_options, inverted)},
+    {"reverse", FG__OPTION_BOOL, offsetof(fg_write_options, reverse)},
+    {"hash", FG__OPTION_BOOL, offsetof(fg_write_options, hash)},
+    {"limit", FG__OPTION_SIZE, offsetof(fg_write_options, limit)},
+    {NULL, FG__OPTION_ANY, 0},
 };
-_Static_assert(sizeof(size_t) == sizeof(uint64_t), "limit is stored as FG__LUA_SIZE");
+_Static_assert(sizeof(size_t) == sizeof(uint64_t), "limit is stored as FG__OPTION_SIZE");
 
 /* outputs{ options = { [path] = {…} }, written = function(path, profile, type) } */
 static int outputs(lua_State *L) {

@@ -327,7 +327,7 @@ static void free_http(fg__op *op) {
 }
 
 /* In bytes on the wire: the only ones that the length of the answer can be compared with. */
-static void progress(const fg__op *op, double *done, double *expected) {
+static const char *progress(const fg__op *op, double *done, double *expected) {
     const struct http *http = (const struct http *)op;
     curl_off_t received = (curl_off_t)http->in_body.n, length = -1;
     if (http->transfer.easy) {
@@ -336,6 +336,7 @@ static void progress(const fg__op *op, double *done, double *expected) {
     }
     *done = (double)received;
     *expected = (double)length;
+    return "bytes";
 }
 
 static const fg__op_kind http_kind = {.stop = stop, .free = free_http, .progress = progress};

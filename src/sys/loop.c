@@ -223,10 +223,10 @@ const char *fg__op_message(const fg__op *op) {
     return op->message;
 }
 
-void fg__op_progress(const fg__op *op, double *done, double *expected) {
+const char *fg__op_progress(const fg__op *op, double *done, double *expected) {
     *done = 0;
     *expected = -1;
-    if (op->kind->progress) op->kind->progress(op, done, expected);
+    return op->kind->progress ? op->kind->progress(op, done, expected) : "";
 }
 
 uv_loop_t *fg__op_uv(const fg__op *op) {

@@ -22,7 +22,8 @@
 typedef struct fg__op_kind {
     void (*stop)(fg__op *op);
     void (*free)(fg__op *op); /* what the op owns: its last handle has closed. NULL: nothing */
-    void (*progress)(const fg__op *op, double *done, double *expected); /* NULL: none */
+    /* How far it is, as fg__op_progress; returns what is counted. NULL: nothing is */
+    const char *(*progress)(const fg__op *op, double *done, double *expected);
 } fg__op_kind;
 
 struct fg__op {

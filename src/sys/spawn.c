@@ -179,9 +179,10 @@ static void free_spawn(fg__op *op) {
     fg__arena_free(op->ctx, &s->arena);
 }
 
-static void progress(const fg__op *op, double *done, double *expected) {
+static const char *progress(const fg__op *op, double *done, double *expected) {
     *done = (double)((const struct spawn *)op)->captured[1].n;
     *expected = -1;
+    return "bytes";
 }
 
 static const fg__op_kind spawn_kind = {.stop = stop, .free = free_spawn, .progress = progress};

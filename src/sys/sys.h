@@ -50,8 +50,8 @@ bool fg__op_finished(const fg__op *op);
 /* 0, or why a finished op failed, and the message. */
 int fg__op_code(const fg__op *op);
 const char *fg__op_message(const fg__op *op);
-/* How far it has come: bytes of what moves bytes, seconds of what waits. *expected < 0: not known. */
-void fg__op_progress(const fg__op *op, double *done, double *expected);
+/* How far it has come, and in what: "bytes", "seconds" or "". *expected < 0: not known. */
+const char *fg__op_progress(const fg__op *op, double *done, double *expected);
 
 /* ---- signals ------------------------------------------------------------------------------------------- */
 

@@ -15,11 +15,12 @@ static void stop(fg__op *op) {
     fg__op_close(&((struct timer *)op)->handle);
 }
 
-static void progress(const fg__op *op, double *done, double *expected) {
+static const char *progress(const fg__op *op, double *done, double *expected) {
     const struct timer *timer = (const struct timer *)op;
     double passed = fg__loop_now() - timer->started;
     *done = passed < timer->seconds ? passed : timer->seconds;
     *expected = timer->seconds;
+    return "seconds";
 }
 
 static const fg__op_kind timer_kind = {.stop = stop, .progress = progress};

@@ -1,0 +1,89 @@
+-- Engines: the ways in which a collector can do its work, best first. The first whose check passes is taken, unless
+-- --engine names one.
+--
+--   engines = {
+--     { name = "bpf", summary = "…", check = function(args) … end, collect = function(args) … end },
+--     { name = "perf", … },
+--   }
+--
+-- A check gets the arguments of a run, or nil: whether the engine works on this machine at all (`flame-graph doctor`).
+-- An engine that finds out later that it cannot do it returns nil, message, "UNSUPPORTED": the next one is tried.
+
+local check = require "flamegraph.check"
+local log = require "flamegraph.log"
+
+local engines = {}
+
+--- Check the engines of a declaration; a mistake is raised at its author's line.
+-- @treturn {table,...} copies
+function engines.declare(owner, list)
+  local declared = {}
+  for i, engine in ipairs(list) do
+    local what = ("%s: engine %d"):format(owner, i)
+    declared[i] = check.options(what, engine,
+      { name = "!string", summary = "!string", check = "function", collect = "!function" })
+  end
+  if #declared == 0 then check.fail("%s: `engines` is a list of one at least", owner) end
+  return declared
+end
+
+--- The argument that chooses one.
+function engines.argument(declared)
+  local names, said = {}, {}
+  for i, engine in ipairs(declared) do
+    names[i] = engine.name
+    said[i] = ("%s (%s)"):format(engine.name, engine.summary)
+  end
+  return { "engine", type = "enum", choices = names,
+    help = "how: " .. table.concat(said, ", ") .. "; otherwise the first of these that works" }
+end
+
+--- Whether an engine works: true; nil, why not, and what helps.
+function engines.works(engine, values)
+  if not engine.check then return true end
+  local ok, why, remedy = engine.check(values)
+  if ok then return true end
+  return nil, why or "it does not work here", remedy
+end
+
+local function explained(why, remedy)
+  return remedy and ("%s: %s"):format(why, remedy) or why
+end
+
+local function run(engine, values)
+  local p, message, code = engine.collect(values)
+  if p and not p:meta "engine" then p:meta { engine = engine.name } end
+  return p, message, code
+end
+
+local function chosen(declared, name)
+  for _, engine in ipairs(declared) do
+    if engine.name == name then return engine end
+  end
+end
+
+--- Collect with the engine that was chosen, else with the first that works.
+-- @treturn Profile|nil nil, message, code
+function engines.collect(declared, values)
+  if values.engine then
+    local engine = chosen(declared, values.engine)
+    local ok, why, remedy = engines.works(engine, values)
+    if not ok then return nil, ("engine %s: %s"):format(engine.name, explained(why, remedy)), "UNSUPPORTED" end
+    return run(engine, values)
+  end
+  local refusals = {}
+  for _, engine in ipairs(declared) do
+    local ok, why, remedy = engines.works(engine, values)
+    if ok then
+      local p, message, code = run(engine, values)
+      if p or code ~= "UNSUPPORTED" then return p, message, code end
+      why, remedy = message, nil
+    end
+    refusals[#refusals + 1] = ("%s: %s"):format(engine.name, explained(why, remedy))
+    log.info(("engine %s"):format(refusals[#refusals]))
+  end
+  if #declared == 1 then return nil, refusals[1], "UNSUPPORTED" end
+  return nil, "no engine works here: " .. table.concat(refusals, "; "), "UNSUPPORTED"
+end
+
+return engines

@@ -1,0 +1,17 @@
+/* The table of samplers. */
+#include "sample/sample.h"
+
+static const fg__sampler_kind *const samplers[] = {
+    NULL,
+};
+
+const fg__sampler_kind *fg__sampler_at(size_t i) {
+    size_t count = sizeof samplers / sizeof *samplers - 1;
+    return i < count ? samplers[i] : NULL;
+}
+
+const fg__sampler_kind *fg__sampler_named(const char *name) {
+    const fg__sampler_kind *const *kind = samplers;
+    while (*kind && strcmp((*kind)->name, name) != 0) kind++;
+    return *kind;
+}
