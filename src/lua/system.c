@@ -98,19 +98,41 @@ static int host(lua_State *L) {
     return 1;
 }
 
-/* executable() → the path of the running program, or nil */
+static int push_link(lua_State *L, const char *path) {
+    char target[4096];
+    ssize_t n = readlink(path, target, sizeof target);
+    if (n < 0) return fail(L, path);
+    if ((size_t)n == sizeof target) {
+        errno = ENAMETOOLONG;
+        return fail(L, path);
+    }
+    lua_pushlstring(L, target, (size_t)n);
+    return 1;
+}
+
+/* readlink(path) → what a symbolic link says, or nil, message */
+static int link_target(lua_State *L) {
+    return push_link(L, luaL_checkstring(L, 1));
+}
+
+/* executable() → the path of the running program, or nil, message */
 static int executable(lua_State *L) {
-    char path[4096];
-    ssize_t n = readlink("/proc/self/exe", path, sizeof path);
-    if (n <= 0 || (size_t)n == sizeof path) return 0;
-    lua_pushlstring(L, path, (size_t)n);
+    return push_link(L, "/proc/self/exe");
+}
+
+/* ticks() → how many clock ticks of /proc are a second */
+static int ticks(lua_State *L) {
+    lua_pushinteger(L, sysconf(_SC_CLK_TCK));
     return 1;
 }
 
 int fg__lua_open_system(lua_State *L) {
     static const luaL_Reg functions[] = {
-        {"folder", folder}, {"columns", columns},       {"time", wall_time},    {"clock", monotonic},
-        {"host", host},     {"executable", executable}, {"writable", writable}, {NULL, NULL},
+        {"folder", folder},     {"columns", columns},
+        {"time", wall_time},    {"clock", monotonic},
+        {"host", host},         {"executable", executable},
+        {"writable", writable}, {"readlink", link_target},
+        {"ticks", ticks},       {NULL, NULL},
     };
     luaL_newlib(L, functions);
     return 1;
