@@ -3,10 +3,12 @@
 local check = require "flamegraph.check"
 local commands = require "flamegraph.commands"
 local completion = require "flamegraph.completion"
+local doctor = require "flamegraph.doctor"
 local help = require "flamegraph.help"
 local log = require "flamegraph.log"
 local op = require "flamegraph.op"
 local output = require "flamegraph.output"
+local picker = require "flamegraph.picker"
 local parser = require "flamegraph.parser"
 local profile = require "flamegraph.profile"
 local progress = require "flamegraph.progress"
@@ -194,6 +196,17 @@ own.help = {
   end,
 }
 
+own.doctor = {
+  summary = "Tell which collectors and engines work here, and what the others lack",
+  usage = "doctor [COLLECTOR...]",
+  run = function(words)
+    local report, works = doctor.report(words)
+    if not report then return usage("flame-graph doctor", works) end
+    print(report)
+    return works and status.done or status.trouble
+  end,
+}
+
 own.run = {
   summary = "Run a recipe, a collector or a plain script from a file: run FILE.lua [OPTION...]",
   usage = "run FILE.lua [OPTION...]",
@@ -270,10 +283,21 @@ local function split(words)
   return line
 end
 
-local function dispatch(line)
+local dispatch
+
+-- Without a command: somebody at a terminal is asked, anything else gets the help.
+local function pick()
+  if not picker.possible() then return own.help.run {} end
+  local collector, pid = picker.ask()
+  if not collector then return status.done end
+  log.info(("flame-graph %s --pid %s"):format(collector, pid))
+  return dispatch { name = collector, words = { "--pid", pid } }
+end
+
+function dispatch(line)
   if line.version then return own.version.run() end
   if line.help then return own.help.run { line.name } end
-  if not line.name then return usage("flame-graph", "which command?") end
+  if not line.name then return pick() end
   local command = own[line.name]
   if command then
     if line.words[1] == "--help" then return own.help.run { line.name } end

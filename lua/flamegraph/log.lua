@@ -8,8 +8,8 @@ local log = { quiet = false }
 -- The progress line that is on the terminal now, or nil; it is wiped before a message.
 local line
 
--- Server messages and names are hostile: what would move a terminal's cursor becomes "?".
-local function clean(text)
+--- A text as a terminal may have it. Server messages and names are hostile: what would move a cursor becomes "?".
+function log.clean(text)
   return (secrets.redact(text):gsub("[%z\1-\8\11-\31\127]", "?"))
 end
 
@@ -29,24 +29,24 @@ end
 
 --- Say something, unless --quiet.
 function log.info(text)
-  if not log.quiet then put(clean(text)) end
+  if not log.quiet then put(log.clean(text)) end
 end
 
 --- Say what went wrong.
 -- @tparam string who the command ("flame-graph api")
 function log.error(who, text)
-  put(styled(who .. ":", "1;31") .. " " .. clean(text))
+  put(styled(who .. ":", "1;31") .. " " .. log.clean(text))
 end
 
 --- A line behind an error: where, what next.
 function log.hint(text)
-  put(styled("  " .. clean(text), "2"))
+  put(styled("  " .. log.clean(text), "2"))
 end
 
 --- Replace the line that is redrawn in place; nil takes it away. Only on a terminal.
 function log.line(text)
   if text then
-    text = clean(text):gsub("\n", " ")
+    text = log.clean(text):gsub("\n", " ")
     local columns = log.columns() or 80
     local cut = utf8.offset(text, columns)
     if cut then text = text:sub(1, cut - 1) end
