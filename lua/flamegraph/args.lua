@@ -2,6 +2,7 @@
 --
 --   { "url", type = "url", default = "http://localhost:8080", env = "SERVICE_URL", help = "base URL" }
 --
+-- `positional = true`: a word without a flag can be it; `rest = true` (with `list`): all words behind `--` are it.
 -- A value comes from the first that has one: what was given, the environment, the user's config, the default.
 
 local check = require "flamegraph.check"
@@ -13,7 +14,7 @@ local args = {}
 local fields = {
   "string", type = "string", default = "any", env = "string", help = "string", metavar = "string",
   choices = "table", min = "number", max = "number", view = "string", secret = "boolean", list = "boolean",
-  required = "boolean",
+  required = "boolean", positional = "boolean", rest = "boolean",
 }
 
 local function infer_type(default)
@@ -102,8 +103,9 @@ function args.each(declared)
   end)
 end
 
---- The flag of an argument: "--api-key".
+--- The flag of an argument: "--api-key"; of what has none, "--".
 function args.flag(arg)
+  if arg.rest then return "--" end
   return "--" .. arg.name:gsub("_", "-")
 end
 

@@ -70,12 +70,19 @@ local function metavar(arg)
   return arg.metavar or types[arg.type].metavar
 end
 
+-- How it is given: "--pid PID", "[--pid] PID", "-- TEXT...".
+local function usage_of(arg)
+  local flag, value = args.flag(arg), metavar(arg)
+  if arg.rest then return ("%s %s..."):format(flag, value) end
+  if arg.positional then flag = ("[%s]"):format(flag) end
+  return flag .. (value and " " .. value or "")
+end
+
 local function option_rows(list)
   local rows = {}
   for _, arg in ipairs(list) do
     if not arg.group then
-      local value = metavar(arg)
-      rows[#rows + 1] = { args.flag(arg) .. (value and " " .. value or ""), describe(arg) }
+      rows[#rows + 1] = { usage_of(arg), describe(arg) }
     end
   end
   return rows

@@ -17,7 +17,7 @@ parser.common = args.declare("flame-graph", {
 --- Add the flags of declared arguments to an argparse parser or command.
 function parser.add_flags(to, declared)
   for arg in args.each(declared) do
-    if types[arg.type].metavar then
+    if types[arg.type].metavar and not arg.rest then
       local option = to:option(args.flag(arg)):target(arg.name):args(1)
       option:description(arg.help or "")
       if arg.list then
@@ -26,7 +26,7 @@ function parser.add_flags(to, declared)
         option:overwrite(false)
       end
       if arg.choices then option:argname(table.concat(arg.choices, "|")) end
-    else
+    elseif not arg.rest then
       to:flag(args.flag(arg)):target(arg.name):description(arg.help or "")
     end
   end
@@ -62,7 +62,31 @@ local function stray(declared, words)
   end
   local i = 1
   while words[i] and words[i]:find "^%-." do i = i + (takes_value[words[i]] and 2 or 1) end
-  return words[i]
+  return words[i], i
+end
+
+local function with(declared, property)
+  for arg in args.each(declared) do
+    if arg[property] then return arg end
+  end
+end
+
+-- The words in front of `--`, and the list of those behind it where an argument takes them.
+local function split_rest(declared, words)
+  for i, word in ipairs(words) do
+    if word == "--" and with(declared, "rest") then
+      return table.move(words, 1, i - 1, 1, {}), table.move(words, i + 1, #words, 1, {})
+    end
+  end
+  return words
+end
+
+-- `perf 4242` is `perf --pid=4242`.
+local function with_positional(declared, words)
+  local arg = with(declared, "positional")
+  local word, i = stray(declared, words)
+  if arg and word then words[i] = ("%s=%s"):format(args.flag(arg), word) end
+  return words
 end
 
 -- argparse's message, but for a word without a flag, of which it says no more than that there are too many.
@@ -80,9 +104,12 @@ function parser.parse(name, declared, words)
   local reader = argparse(name):add_help(false)
   parser.add_flags(reader, declared)
   parser.add_flags(reader, parser.common)
-  words = with_negative_values(words)
+  local rest
+  words, rest = split_rest(declared, words)
+  words = with_positional(declared, with_negative_values(words))
   local ok, result = reader:pparse(words)
   if not ok then return nil, explain(result, declared, words) end
+  if rest then result[with(declared, "rest").name] = rest end
   local common = {}
   for _, arg in ipairs(parser.common) do
     common[arg.name], result[arg.name] = result[arg.name], nil

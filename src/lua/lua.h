@@ -12,6 +12,7 @@
  *   filter.c   its method filter
  *   pattern.c  flamegraph.pattern: regular expressions
  *   system.c   flamegraph.system: folders, terminals, clocks
+ *   rights.c   flamegraph.rights: what we may do to other processes
  *   terminal.c flamegraph.terminal: keys as they are pressed
  *   scripts.c  flamegraph.embedded: the Lua files that are built in
  *   op.c       flamegraph.op: what waits (HTTP, processes, timers), on the loop of src/sys; see op.h
@@ -44,6 +45,7 @@ int fg__lua_fail(lua_State *L, int code);
 int fg__lua_open_profile(lua_State *L);
 int fg__lua_open_pattern(lua_State *L);
 int fg__lua_open_system(lua_State *L);
+int fg__lua_open_rights(lua_State *L);
 int fg__lua_open_terminal(lua_State *L);
 int fg__lua_open_embedded(lua_State *L);
 int fg__lua_open_op(lua_State *L);
