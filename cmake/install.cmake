@@ -13,3 +13,32 @@ install(FILES ${CMAKE_BINARY_DIR}/flamegraph-config-version.cmake
 file(RELATIVE_PATH FG_PC_TO_PREFIX /${CMAKE_INSTALL_LIBDIR}/pkgconfig /) # so that the tree can be moved
 configure_file(cmake/flamegraph.pc.in flamegraph.pc @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/flamegraph.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+# What the command says of itself: the manual page and completions, made by the command that was just built.
+foreach(made "man;;flame-graph.1;man/man1" "completion;bash;flame-graph;bash-completion/completions"
+             "completion;fish;flame-graph.fish;fish/vendor_completions.d" "completion;zsh;_flame-graph;zsh/site-functions")
+  list(GET made 0 command)
+  list(GET made 1 shell)
+  list(GET made 2 name)
+  list(GET made 3 folder)
+  set(file ${CMAKE_BINARY_DIR}/share/${command}${shell}/${name})
+  add_custom_command(OUTPUT ${file} DEPENDS flame-graph VERBATIM
+    COMMAND ${CMAKE_COMMAND} -DCOMMAND=$<TARGET_FILE:flame-graph> "-DWORDS=${command};${shell}" -DOUT=${file}
+            -P ${CMAKE_SOURCE_DIR}/cmake/say.cmake)
+  list(APPEND said ${file})
+  install(FILES ${file} DESTINATION ${CMAKE_INSTALL_DATADIR}/${folder})
+endforeach()
+add_custom_target(said ALL DEPENDS ${said})
+
+# cpack -G DEB: what it depends on is read from the binaries
+set(CPACK_GENERATOR DEB)
+set(CPACK_PACKAGE_NAME flame-graph)
+set(CPACK_PACKAGE_CONTACT "The flame-graph developers")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "profile running programs, compare and draw flame graphs")
+set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION devel)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "lua5.4, lua-cjson")
+include(CPack)

@@ -6,6 +6,7 @@ local completion = require "flamegraph.completion"
 local doctor = require "flamegraph.doctor"
 local help = require "flamegraph.help"
 local log = require "flamegraph.log"
+local man = require "flamegraph.man"
 local op = require "flamegraph.op"
 local output = require "flamegraph.output"
 local picker = require "flamegraph.picker"
@@ -229,6 +230,14 @@ own.completion = {
     local script = completion.script(words[1], own)
     if not script then return usage("flame-graph completion", "for which shell? bash, fish or zsh") end
     print(script)
+    return status.done
+  end,
+}
+
+own.man = {
+  summary = "Print the manual page: flame-graph man | man -l -",
+  run = function()
+    print(man.page(own))
     return status.done
   end,
 }

@@ -78,12 +78,15 @@ local function usage_of(arg)
   return flag .. (value and " " .. value or "")
 end
 
+--- An argument as it is given ("--url URL", "[--pid] PID"), and what is to be said of it.
+function help.option(arg)
+  return usage_of(arg), describe(arg)
+end
+
 local function option_rows(list)
   local rows = {}
   for _, arg in ipairs(list) do
-    if not arg.group then
-      rows[#rows + 1] = { usage_of(arg), describe(arg) }
-    end
+    if not arg.group then rows[#rows + 1] = { help.option(arg) } end
   end
   return rows
 end
