@@ -1,5 +1,6 @@
 -- require "flamegraph": all that a collector, a recipe or a script of one's own can use.
 
+local activities = require "flamegraph.activities"
 local check = require "flamegraph.check"
 local collect = require "flamegraph.collect"
 local declare = require "flamegraph.declare"
@@ -17,8 +18,10 @@ local right = require "flamegraph.right"
 local sample = require "flamegraph.sample"
 local shared = require "flamegraph.shared"
 local spawn = require "flamegraph.spawn"
+local summary = require "flamegraph.summary"
 
 local fg = {
+  activities = activities,
   all = loop.all,
   arg = shared,
   collect = collect.collect,
@@ -43,6 +46,7 @@ local fg = {
   sample = sample,
   sleep = loop.sleep,
   spawn = spawn,
+  summarize = summary.of,
   version = profile.version,
 }
 

@@ -28,10 +28,12 @@ static int pattern_gc(lua_State *L) {
     return 0;
 }
 
+static const char type_name[] = "flamegraph.pattern";
+
 static struct fg__pattern *push(lua_State *L) {
     struct fg__pattern *pattern = lua_newuserdatauv(L, sizeof *pattern, 0);
     memset(pattern, 0, sizeof *pattern);
-    if (luaL_newmetatable(L, "flamegraph.pattern")) {
+    if (luaL_newmetatable(L, type_name)) {
         lua_pushcfunction(L, pattern_gc);
         lua_setfield(L, -2, "__gc");
     }
@@ -169,9 +171,28 @@ static int check_rename(lua_State *L) {
     return 2;
 }
 
+/* compile(text) → a pattern; raises where the text is none */
+static int compile_pattern(lua_State *L) {
+    size_t n;
+    const char *text = luaL_checklstring(L, 1, &n);
+    return fg__lua_pattern(L, text, n) ? 1 : lua_error(L);
+}
+
+/* matches(pattern, name) → whether it matches somewhere in a frame's name */
+static int matches(lua_State *L) {
+    struct fg__pattern *pattern = luaL_checkudata(L, 1, type_name);
+    int found = fg__pattern_match(pattern, fg__lua_ctx(L), luaL_checkstring(L, 2));
+    if (found < 0) return luaL_error(L, "%s", fg_error(fg__lua_ctx(L)));
+    lua_pushboolean(L, found);
+    return 1;
+}
+
 int fg__lua_open_pattern(lua_State *L) {
-    static const luaL_Reg functions[] = {
-        {"check", check_pattern}, {"check_rename", check_rename}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"check", check_pattern},
+                                         {"check_rename", check_rename},
+                                         {"compile", compile_pattern},
+                                         {"matches", matches},
+                                         {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;
 }
