@@ -98,7 +98,11 @@ end
 local function required_flags(declared)
   local words = {}
   for arg in args.each(declared) do
-    if arg.required then words[#words + 1] = (" %s %s"):format(args.flag(arg), metavar(arg)) end
+    if arg.required and arg.positional then
+      words[#words + 1] = (" %s%s"):format(metavar(arg), arg.list and "..." or "")
+    elseif arg.required then
+      words[#words + 1] = (" %s %s"):format(args.flag(arg), metavar(arg))
+    end
   end
   return table.concat(words)
 end

@@ -54,13 +54,13 @@ local function with_negative_values(words)
   return joined
 end
 
--- The first word that is neither a flag nor a flag's value.
-local function stray(declared, words)
+-- The first word at or behind `i` that is neither a flag nor a flag's value, and where it is.
+local function stray(declared, words, i)
   local takes_value = {}
   for _, list in ipairs { declared, parser.common } do
     for arg in args.each(list) do takes_value[args.flag(arg)] = types[arg.type].metavar end
   end
-  local i = 1
+  i = i or 1
   while words[i] and words[i]:find "^%-." do i = i + (takes_value[words[i]] and 2 or 1) end
   return words[i], i
 end
@@ -81,11 +81,28 @@ local function split_rest(declared, words)
   return words
 end
 
--- `perf 4242` is `perf --pid=4242`.
+local function is_given(words, flag)
+  for _, word in ipairs(words) do
+    if word == flag or word:find(flag .. "=", 1, true) == 1 then return true end
+  end
+  return false
+end
+
+-- `perf 4242` is `perf --pid=4242`, `diff a b` is `diff --before=a --after=b`: words without a flag are the positional
+-- arguments that have none yet, in the order of their declaration; a list takes all that are left.
 local function with_positional(declared, words)
-  local arg = with(declared, "positional")
-  local word, i = stray(declared, words)
-  if arg and word then words[i] = ("%s=%s"):format(args.flag(arg), word) end
+  local given = table.move(words, 1, #words, 1, {})
+  local i = 1
+  for arg in args.each(declared) do
+    local flag = args.flag(arg)
+    while arg.positional and (arg.list or not is_given(given, flag)) do
+      local word
+      word, i = stray(declared, words, i)
+      if not word then return words end
+      words[i] = ("%s=%s"):format(flag, word)
+      if not arg.list then break end
+    end
+  end
   return words
 end
 

@@ -10,8 +10,10 @@ return fg.recipe {
     "flame-graph diff --before <(zcat a.folded.gz) --after b.folded --normalize share --output diff.svg",
   },
   args = {
-    { "before", type = "path", required = true, help = "profile to compare with" },
-    { "after", type = "path", required = true, help = "profile to compare" },
+    { "before", type = "path", metavar = "BEFORE", required = true, positional = true,
+      help = "profile to compare with" },
+    { "after", type = "path", metavar = "AFTER", required = true, positional = true,
+      help = "profile to compare" },
     fg.arg.output { default = "diff.svg", view = "diff" },
     fg.arg.normalize(),
     { "type", metavar = "TYPE", help = "value type to compare (cpu, alloc_space, …)" },

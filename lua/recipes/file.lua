@@ -5,11 +5,12 @@ return fg.recipe {
   summary = "Draw or convert a profile from a file, whatever its format; several are summed",
   examples = {
     "perf script | flame-graph file --input - --output flamegraph.svg",
+    "flame-graph file stacks.txt",
     "flame-graph file --input profile.pb.gz --focus 'handle_.*' --output flamegraph.svg",
     "flame-graph file --input a.folded --input b.folded --output - --format folded",
   },
   args = {
-    fg.arg.input { list = true, required = true },
+    fg.arg.input { list = true, required = true, positional = true },
     fg.arg.output(),
     fg.arg.filter(),
     fg.arg.reading(),

@@ -7,7 +7,7 @@ return fg.recipe {
     "flame-graph hotcold --input profile.pb.gz --output hotcold.svg",
   },
   args = {
-    fg.arg.input { list = true, required = true },
+    fg.arg.input { list = true, required = true, positional = true },
     fg.arg.output { default = "hotcold.svg", view = "hotcold" },
     fg.arg.filter(),
     fg.arg.reading(),
