@@ -4,48 +4,15 @@
  *   perf_script.c  the reader: samples, metadata, errors
  *   perf_seen.c    lines seen before, and the frames that they stand for
  *   perf_lines.c   an event line and a frame line, taken apart
- *   perf_names.c   what perf prints for a symbol, made fit to be read
+ *
+ * What perf prints for a symbol is made fit to be read by symbols/names.h.
  */
 #ifndef FG_PERF_H
 #define FG_PERF_H
 
 #include "formats/format.h"
+#include "symbols/names.h"
 
-/* A piece of somebody else's text. */
-typedef struct fg__slice {
-    const char *p;
-    size_t n;
-} fg__slice;
-
-static inline fg__slice fg__slice_of(const char *p, const char *end) {
-    return (fg__slice){p, (size_t)(end - p)};
-}
-static inline fg__slice fg__slice_skip(fg__slice s, size_t n) {
-    return (fg__slice){s.p + n, s.n - n};
-}
-static inline bool fg__slice_is(fg__slice s, const char *text) {
-    return s.n == strlen(text) && memcmp(s.p, text, s.n) == 0;
-}
-static inline bool fg__slice_starts(fg__slice s, const char *text) {
-    size_t n = strlen(text);
-    return s.n >= n && memcmp(s.p, text, n) == 0;
-}
-static inline bool fg__slice_ends(fg__slice s, const char *text) {
-    size_t n = strlen(text);
-    return s.n >= n && memcmp(s.p + s.n - n, text, n) == 0;
-}
-static inline bool fg__slice_has(fg__slice s, const char *text) {
-    return memmem(s.p, s.n, text, strlen(text)) != NULL;
-}
-static inline bool fg__is_space(char c) {
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-static inline bool fg__is_digit(char c) {
-    return c >= '0' && c <= '9';
-}
-static inline bool fg__is_hex(char c) {
-    return fg__is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
 /* Without the white space around it. */
 fg__slice fg__slice_trim(fg__slice s);
 /* The next word, words being separated by spaces; *rest is what follows it. Empty: there is none. */
@@ -78,21 +45,6 @@ typedef struct fg__perf_frame {
 
 /* False: this is no frame line. */
 bool fg__perf_frame_parse(fg__perf_frame *out, fg__slice line);
-
-/* ---- names -----------------------------------------------------------------------------------------------
- */
-
-/* Kernel, JIT, native, or unknown when the module says nothing. */
-fg_kind fg__perf_kind(fg__slice module);
-/* The symbol without its offset and with Rust's escapes undone. The result is in `symbol` or in `buffer`. */
-int fg__perf_symbol(fg__slice *out, fg_ctx *ctx, fg__buffer *buffer, fg__slice symbol);
-/* Cut the first call of "a->b->c", a JIT's way to print inlined calls, outermost first. False at the end. */
-bool fg__perf_call(fg__slice *out, fg__slice *calls);
-/* Put a call's name, tidied, into `name`. */
-int fg__perf_name(fg_ctx *ctx, fg__buffer *name, fg__slice call, const fg__perf_frame *frame, bool java,
-                  bool addresses);
-/* Whether perf found no symbol. */
-bool fg__perf_unknown(fg__slice symbol);
 
 /* ---- lines seen before -----------------------------------------------------------------------------------
  */

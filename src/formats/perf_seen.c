@@ -221,7 +221,7 @@ int fg__perf_thread(fg__perf_seen *out, fg__perf_lines *lines, const fg__perf_ev
 /* A name that has its mark already gets no second one. */
 static fg_kind kind_of(const fg__perf_lines *lines, fg__slice module, bool inlined) {
     fg__slice name = {lines->name.bytes, lines->name.n};
-    fg_kind kind = inlined ? FG_KIND_INLINED : fg__perf_kind(module);
+    fg_kind kind = inlined ? FG_KIND_INLINED : fg__module_kind(module);
     const char *mark = kind == FG_KIND_INLINED ? "_[i]" : kind == FG_KIND_JIT ? "_[j]" : NULL;
     return mark && name.n && fg__slice_has(name, mark) ? FG_KIND_UNKNOWN : kind;
 }
@@ -246,10 +246,10 @@ static int intern_calls(fg__perf_seen *seen, fg__perf_lines *lines, const fg__pe
                         fg__slice calls, bool java) {
     fg_profile *p = lines->p;
     size_t start = lines->inlined_count;
-    fg__slice call;
+    fg__slice call, address = lines->options->addresses ? frame->address : (fg__slice){"", 0};
     uint32_t id = 0;
-    while (fg__perf_call(&call, &calls)) {
-        int err = fg__perf_name(p->ctx, &lines->name, call, frame, java, lines->options->addresses);
+    while (fg__symbol_call(&call, &calls)) {
+        int err = fg__symbol_name(p->ctx, &lines->name, call, frame->module, address, java);
         if (err) return err;
         fg_kind kind = kind_of(lines, frame->module, seen->count > 0);
         if (kind == FG_KIND_INLINED) p->annotations |= 1u << FG_KIND_INLINED;
@@ -272,11 +272,11 @@ static int take_apart(fg__perf_seen *seen, bool *own, fg__perf_lines *lines, fg_
     fg__perf_frame frame;
     fg__slice symbol;
     if (!fg__perf_frame_parse(&frame, whole)) return 0;
-    int err = fg__perf_symbol(&symbol, lines->p->ctx, &lines->symbol, frame.symbol);
+    int err = fg__symbol_plain(&symbol, lines->p->ctx, &lines->symbol, frame.symbol);
     if (err) return err;
-    bool unknown = fg__perf_unknown(symbol);
+    bool unknown = fg__symbol_unknown(symbol);
     *own = unknown && lines->options->addresses; /* the address is part of the name */
-    seen->unknown = unknown && fg__perf_kind(frame.module) != FG_KIND_UNKNOWN;
+    seen->unknown = unknown && fg__module_kind(frame.module) != FG_KIND_UNKNOWN;
     seen->inlined = fg__slice_is(frame.module, "inlined");
     if (fg__slice_starts(symbol, "(")) return 1; /* some versions print the process's name as a frame */
     err = intern_calls(seen, lines, &frame, symbol, java);

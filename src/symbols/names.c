@@ -3,9 +3,9 @@
  * recordings have had for years, so that pictures made by different tools can be compared: docs/formats.md
  * lists them, and where and why this reader does otherwise.
  */
-#include "formats/perf.h"
+#include "symbols/names.h"
 
-bool fg__perf_unknown(fg__slice symbol) {
+bool fg__symbol_unknown(fg__slice symbol) {
     return fg__slice_is(symbol, "[unknown]");
 }
 
@@ -25,7 +25,7 @@ static bool is_vmlinux(fg__slice s) {
     return memmem(s.p + s.n - tail, tail, name, sizeof name - 1) != NULL;
 }
 
-fg_kind fg__perf_kind(fg__slice module) {
+fg_kind fg__module_kind(fg__slice module) {
     if (module.n == 0 || fg__slice_is(module, "[unknown]")) return FG_KIND_UNKNOWN;
     if (module.p[0] == '[' || fg__slice_ends(module, ".ko") || is_vmlinux(module)) return FG_KIND_KERNEL;
     bool map = fg__slice_starts(module, "/tmp/perf-") && fg__slice_ends(module, ".map");
@@ -82,7 +82,7 @@ static size_t rust_length(fg__slice s) {
     return fg__slice_ends(left, "::") ? left.n - 2 : left.n;
 }
 
-int fg__perf_symbol(fg__slice *out, fg_ctx *ctx, fg__buffer *buffer, fg__slice symbol) {
+int fg__symbol_plain(fg__slice *out, fg_ctx *ctx, fg__buffer *buffer, fg__slice symbol) {
     symbol = without_offset(symbol);
     size_t n = rust_length(symbol);
     *out = symbol;
@@ -112,7 +112,7 @@ int fg__perf_symbol(fg__slice *out, fg_ctx *ctx, fg__buffer *buffer, fg__slice s
 /* ---- inlined calls ---------------------------------------------------------------------------------------
  */
 
-bool fg__perf_call(fg__slice *out, fg__slice *calls) {
+bool fg__symbol_call(fg__slice *out, fg__slice *calls) {
     if (!calls->p) return false;
     int depth = 0;
     for (size_t i = 0; i < calls->n; i++) {
@@ -169,8 +169,8 @@ static size_t without_parameters(fg__slice s) {
 }
 
 /* "[libc.so.6]" for what has no symbol; with addresses "[libc.so.6 <7f3a>]". */
-static int module_name(fg_ctx *ctx, fg__buffer *name, const fg__perf_frame *frame, bool addresses) {
-    fg__slice module = frame->module;
+static int module_name(fg_ctx *ctx, fg__buffer *name, fg__slice module, fg__slice address) {
+    bool addresses = address.n != 0;
     bool none = module.n == 0 || fg__slice_is(module, "[unknown]");
     if (none && !addresses) return fg__buffer_add(ctx, name, "[unknown]", 9);
     const char *slash = module.n ? memrchr(module.p, '/', module.n) : NULL;
@@ -179,16 +179,16 @@ static int module_name(fg_ctx *ctx, fg__buffer *name, const fg__perf_frame *fram
     int err = fg__buffer_add(ctx, name, "[", 1);
     if (!err) err = fg__buffer_add(ctx, name, module.p, module.n);
     if (!err && addresses) err = fg__buffer_add(ctx, name, " <", 2);
-    if (!err && addresses) err = fg__buffer_add(ctx, name, frame->address.p, frame->address.n);
+    if (!err && addresses) err = fg__buffer_add(ctx, name, address.p, address.n);
     if (!err && addresses) err = fg__buffer_add(ctx, name, ">", 1);
     return err ? err : fg__buffer_add(ctx, name, "]", 1);
 }
 
-int fg__perf_name(fg_ctx *ctx, fg__buffer *name, fg__slice call, const fg__perf_frame *frame, bool java,
-                  bool addresses) {
+int fg__symbol_name(fg_ctx *ctx, fg__buffer *name, fg__slice call, fg__slice module, fg__slice address,
+                    bool java) {
     name->n = 0;
-    int err = fg__perf_unknown(call) ? module_name(ctx, name, frame, addresses)
-                                     : fg__buffer_add(ctx, name, call.p, call.n);
+    int err = fg__symbol_unknown(call) ? module_name(ctx, name, module, address)
+                                       : fg__buffer_add(ctx, name, call.p, call.n);
     if (err) return err;
     for (size_t i = 0; i < name->n; i++)
         if (name->bytes[i] == ';') name->bytes[i] = ':';
