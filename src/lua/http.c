@@ -42,8 +42,7 @@ static int http_result(lua_State *L, fg__op *op) {
     return 1;
 }
 
-/* The list at options.headers, on top of the stack as an array that lives with it. */
-static const fg__http_header *headers_field(lua_State *L, size_t *count) {
+const fg__http_header *fg__lua_headers_field(lua_State *L, size_t *count) {
     *count = 0;
     if (lua_getfield(L, 1, "headers") != LUA_TTABLE) return NULL;
     size_t n = (size_t)lua_rawlen(L, -1) / 2;
@@ -73,7 +72,7 @@ static int fn_http(lua_State *L) {
         .socket = fg__lua_text_field(L, "socket", NULL),
     };
     options.body = fg__lua_text_field(L, "body", &options.body_size);
-    options.headers = headers_field(L, &options.header_count);
+    options.headers = fg__lua_headers_field(L, &options.header_count);
     luaL_argcheck(L, options.url, 1, "a url is needed");
     fg__op **op = fg__lua_op_new(L, http_result);
     return fg__lua_op_start(L, fg__http_start(op, fg__lua_loop(L), &options));

@@ -2,7 +2,7 @@
  * require "flamegraph.op": what the scheduler (lua/flamegraph/loop.lua) is made of.
  *
  *   timer(seconds), line(fd) → op                  step(seconds) → op, op, … that finished
- *   http{…}, spawn{…}, sample(name, {…}) → op       under_way(), now()
+ *   http{…}, load{…}, spawn{…}, sample(name, {…}) → op       under_way(), now()
  *   op:result() op:progress() op:finished()        signals(on), interrupts()
  *   op:close()  cancels what is under way
  *
@@ -245,6 +245,7 @@ int fg__lua_open_op(lua_State *L) {
     make_weak_table(L);
     luaL_newlib(L, functions);
     fg__lua_http(L);
+    fg__lua_load(L);
     fg__lua_spawn(L);
     fg__lua_sample(L);
     return 1;

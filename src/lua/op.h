@@ -3,6 +3,7 @@
  *
  *   op.c      something under way: wait for it, look at it, cancel it; timers, lines, signals
  *   http.c    starting a request, its answer as a table
+ *   load.c    starting requests by the thousand, their counts and times as a table
  *   spawn.c   starting a child, its end as a table
  *   sample.c  starting a sampler, its profile
  */
@@ -14,6 +15,7 @@
 
 /* Each adds its functions to the module's table on top of the stack. */
 void fg__lua_http(lua_State *L);
+void fg__lua_load(lua_State *L);
 void fg__lua_spawn(lua_State *L);
 void fg__lua_sample(lua_State *L);
 
@@ -40,6 +42,8 @@ fg__op *fg__lua_op_check(lua_State *L, int arg, fg__lua_result *result);
 const char *fg__lua_text_field(lua_State *L, const char *key, size_t *n); /* NULL: none; owned by the table */
 double fg__lua_number_field(lua_State *L, const char *key);               /* 0: none */
 bool fg__lua_bool_field(lua_State *L, const char *key);
+/* The list `headers`, names and values by turns, as an array that lives on the stack (two slots more at most). */
+const fg__http_header *fg__lua_headers_field(lua_State *L, size_t *count);
 void fg__lua_set_text(lua_State *L, const char *key, const char *text, size_t n);
 
 #endif

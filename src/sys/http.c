@@ -98,52 +98,15 @@ static bool goes_along(struct http *http, const fg__http_header *header) {
     return false;
 }
 
-/* A header that libcurl would add by itself: "Name:" takes it out. */
-static const char *const unasked[] = {"Expect:", "Content-Type:"};
-
-static int append(struct http *http, const char *line) {
-    struct curl_slist *longer = curl_slist_append(http->sent, line);
-    if (!longer) return fg__nomem(http->op.ctx);
-    http->sent = longer;
-    return 0;
-}
-
 static int set_headers(struct http *http) {
     curl_slist_free_all(http->sent);
     http->sent = NULL;
-    int error = 0;
-    for (size_t i = 0; !error && i < sizeof unasked / sizeof *unasked; i++) error = append(http, unasked[i]);
+    int error = fg__headers_begin(http->op.ctx, &http->sent);
     for (size_t i = 0; !error && i < http->asked.header_count; i++) {
         const fg__http_header *header = &http->headers[i];
-        if (!goes_along(http, header)) continue;
-        fg__buffer line = {0};
-        error = fg__buffer_add(http->op.ctx, &line, header->name, strlen(header->name));
-        const char *colon = *header->value ? ": " : ";"; /* libcurl's way to send an empty one */
-        if (!error) error = fg__buffer_add(http->op.ctx, &line, colon, strlen(colon));
-        if (!error) error = fg__buffer_add(http->op.ctx, &line, header->value, strlen(header->value));
-        if (!error) error = append(http, line.bytes);
-        fg_free(http->op.ctx, line.bytes);
+        if (goes_along(http, header)) error = fg__headers_add(http->op.ctx, &http->sent, header);
     }
     return error;
-}
-
-static void set_method(struct http *http, CURL *easy) {
-    const char *method = http->method;
-    if (http->asked.body && !http->bodiless) {
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)http->asked.body_size);
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, http->asked.body);
-    } else if (!strcmp(method, "POST")) {
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)0);
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, "");
-    }
-    if (!strcmp(method, "HEAD")) curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
-    if (strcmp(method, "GET") != 0 || (http->asked.body && !http->bodiless)) {
-        curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
-    }
-}
-
-static long milliseconds(double seconds) {
-    return seconds > 1e-3 ? (long)fg__milliseconds(seconds < 1e6 ? seconds : 1e6) : 1;
 }
 
 /* One hop, from nothing. */
@@ -159,8 +122,8 @@ static int ask(struct http *http) {
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* a cancelled look-up of a name is not waited for */
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, http->detail);
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, milliseconds(left));
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, milliseconds(http->asked.connect_timeout));
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, fg__transfer_milliseconds(left));
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, fg__transfer_milliseconds(http->asked.connect_timeout));
     curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip, deflate");
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "flame-graph/" FG_VERSION);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, http->sent);
@@ -172,7 +135,8 @@ static int ask(struct http *http) {
     if (http->asked.ca_file) curl_easy_setopt(easy, CURLOPT_CAINFO, http->asked.ca_file);
     const char *socket = http->elsewhere ? NULL : http->asked.socket;
     if (socket) curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, socket);
-    set_method(http, easy);
+    bool body = http->asked.body && !http->bodiless;
+    fg__transfer_method(easy, http->method, body ? http->asked.body : NULL, body ? http->asked.body_size : 0);
     return fg__transfer_start(&http->transfer);
 }
 
@@ -293,8 +257,8 @@ static void fail(struct http *http, CURLcode code) {
     }
 }
 
-static void on_done(fg__op *op, CURLcode code) {
-    struct http *http = (struct http *)op;
+static void on_done(fg__transfer *transfer, CURLcode code) {
+    struct http *http = (struct http *)transfer->op;
     long status = 0;
     char *to = NULL;
     http->elapsed = fg__loop_now() - http->started;
@@ -308,7 +272,7 @@ static void on_done(fg__op *op, CURLcode code) {
     if (to && is_redirect(http)) {
         follow(http, to);
     } else {
-        fg__op_finish(op, 0, NULL);
+        fg__op_finish(&http->op, 0, NULL);
     }
 }
 
@@ -348,7 +312,7 @@ static bool is_token(const char *text) {
                         "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")];
 }
 
-static int check(fg_ctx *ctx, const fg__http_options *options) {
+int fg__http_check(fg_ctx *ctx, const fg__http_options *options) {
     fg__origin origin;
     char shown[FG__URL_SHOWN];
     if (!fg__url_origin(&origin, options->url)) {
@@ -402,7 +366,7 @@ int fg__http_start(fg__op **out, fg__loop *loop, const fg__http_options *options
     struct http *http = fg__op_new(loop, &http_kind, sizeof *http);
     if (!http) return FG_ENOMEM;
     http->started = fg__loop_now();
-    int error = check(http->op.ctx, options);
+    int error = fg__http_check(http->op.ctx, options);
     if (!error) error = copy_options(http, options);
     if (!error) error = fg__transfer_init(&http->transfer, &http->op, on_done);
     if (error) return fg__op_abandon(&http->op, error);

@@ -1,6 +1,7 @@
 /*
  * libcurl's sockets and its timer on the loop. libcurl says which sockets it wants watched (on_socket) and
- * when it wants to be woken (on_timeout); the loop tells it what happened (on_poll, on_timer).
+ * when it wants to be woken (on_timeout); the loop tells it what happened (on_poll, on_timer). And what all requests
+ * through libcurl have in common.
  *
  *   fg__multi ─┬─ timer                closed by fg__multi_free, which also closes what libcurl keeps open;
  *              └─ poller per socket    the last handle to close frees the memory
@@ -44,7 +45,7 @@ static void end(fg__multi *multi, CURL *easy, CURLcode code) {
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&transfer);
     curl_multi_remove_handle(multi->curl, easy);
     transfer->running = false;
-    transfer->done(transfer->op, code);
+    transfer->done(transfer, code);
 }
 
 static void report_done(fg__multi *multi) {
@@ -167,7 +168,8 @@ void fg__multi_free(fg__multi *multi) {
     curl_multi_cleanup(multi->curl); /* closes pollers by on_socket */
 }
 
-int fg__transfer_init(fg__transfer *transfer, fg__op *op, void (*done)(fg__op *op, CURLcode code)) {
+int fg__transfer_init(fg__transfer *transfer, fg__op *op,
+                      void (*done)(fg__transfer *transfer, CURLcode code)) {
     fg__multi **multi = fg__loop_multi(op->loop);
     if (!*multi) *multi = multi_new(op);
     CURL *easy = *multi ? curl_easy_init() : NULL;
@@ -193,4 +195,45 @@ void fg__transfer_free(fg__transfer *transfer) {
     }
     curl_easy_cleanup(transfer->easy);
     transfer->easy = NULL;
+}
+
+/* ---- what is sent -------------------------------------------------------------------------------------- */
+
+long fg__transfer_milliseconds(double seconds) {
+    return seconds > 1e-3 ? (long)fg__milliseconds(seconds < 1e6 ? seconds : 1e6) : 1;
+}
+
+void fg__transfer_method(CURL *easy, const char *method, const char *body, size_t body_size) {
+    if (body || !strcmp(method, "POST")) {
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body_size);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body ? body : "");
+    }
+    if (!strcmp(method, "HEAD")) curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+    if (strcmp(method, "GET") != 0 || body) curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
+}
+
+static int append(fg_ctx *ctx, struct curl_slist **list, const char *line) {
+    struct curl_slist *longer = curl_slist_append(*list, line);
+    if (!longer) return fg__nomem(ctx);
+    *list = longer;
+    return 0;
+}
+
+int fg__headers_begin(fg_ctx *ctx, struct curl_slist **list) {
+    static const char *const unasked[] = {"Expect:", "Content-Type:"}; /* "Name:" takes it out */
+    int error = 0;
+    for (size_t i = 0; !error && i < sizeof unasked / sizeof *unasked; i++)
+        error = append(ctx, list, unasked[i]);
+    return error;
+}
+
+int fg__headers_add(fg_ctx *ctx, struct curl_slist **list, const fg__http_header *header) {
+    fg__buffer line = {0};
+    int error = fg__buffer_add(ctx, &line, header->name, strlen(header->name));
+    const char *colon = *header->value ? ": " : ";"; /* libcurl's way to send an empty one */
+    if (!error) error = fg__buffer_add(ctx, &line, colon, strlen(colon));
+    if (!error) error = fg__buffer_add(ctx, &line, header->value, strlen(header->value));
+    if (!error) error = append(ctx, list, line.bytes);
+    fg_free(ctx, line.bytes);
+    return error;
 }

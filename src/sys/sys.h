@@ -11,6 +11,7 @@
  *   timer.c   a time to wait                    spawn.c   a child process and its pipes
  *   multi.c   libcurl's sockets on the loop     line.c    a line from a terminal or a pipe
  *   http.c    one request and its redirects     url.c     what a URL says: origin, loopback, what is shown
+ *   load.c    requests by the thousand          histogram.c  times in buckets
  *
  * op.h is for those who implement ops. Nothing calls back: the owner steps the loop and takes what has
  * finished, so that a Lua coroutine is never resumed from inside the loop. An op that was released cleans up
@@ -20,6 +21,7 @@
 #define FG_SYS_H
 
 #include "core/core.h"
+#include "sys/histogram.h"
 
 /* ---- the loop ------------------------------------------------------------------------------------------ */
 
@@ -114,9 +116,60 @@ fg__http_response fg__http_response_of(const fg__op *op);
 /* Whether a failed request found nobody listening: nothing can have been sent. */
 bool fg__http_refused(const fg__op *op);
 
+/* Whether URL, method and headers can be sent: 0 or FG_EINVAL with a message. */
+int fg__http_check(fg_ctx *ctx, const fg__http_options *options);
+
 /* A URL as it may be shown: without user, password, query and fragment, not overly long. Returns `shown`. */
 enum { FG__URL_SHOWN = 256 };
 const char *fg__url_shown(char shown[FG__URL_SHOWN], const char *url);
+
+/* ---- load ---------------------------------------------------------------------------------------------- */
+
+/*
+ * What is to be sent, and how. Of each request url, method, headers, body and ca_file count; they are sent in turn. A
+ * redirect is an answer.
+ */
+typedef struct fg__load_options {
+    const fg__http_options *requests;
+    size_t request_count;
+    double rate;          /* requests that fall due in a second, whatever became of those before; 0: a new one
+                             follows each answer */
+    unsigned concurrency; /* how many are under way at once, at most */
+    double duration;      /* seconds */
+    double timeout;       /* seconds for one request, and for all that are left at the end */
+} fg__load_options;
+
+typedef enum fg__load_failure {
+    FG__LOAD_REFUSED, /* no connection */
+    FG__LOAD_TIMEOUT, /* no answer in time */
+    FG__LOAD_BROKEN,  /* the connection ended before the answer did */
+    FG__LOAD_OTHER,   /* no such host, no trust, no HTTP, … */
+    FG__LOAD_UNSENT,  /* it fell due and was never sent: all connections were busy to the end */
+    FG__LOAD_FAILURES
+} fg__load_failure;
+
+enum { FG__LOAD_STATUSES = 600 };
+
+typedef struct fg__load_result {
+    uint64_t statuses[FG__LOAD_STATUSES]; /* answers by status; [0]: of a strange one */
+    uint64_t failures[FG__LOAD_FAILURES];
+    uint64_t late;  /* sent late by us, who were not given our turn */
+    uint64_t bytes; /* of bodies */
+    double elapsed; /* seconds, from the first request to the last answer */
+    /*
+     * From when a request fell due to its answer: what waited for a free connection has waited, so that a service
+     * that stalls is not spared those requests that it kept from being sent. `service` is from when it was sent.
+     */
+    fg__histogram latency, service;
+    char first_failure[256];
+} fg__load_result;
+
+/* Send requests for a time. The result is there when the op has finished, whatever failed. */
+int fg__load_start(fg__op **out, fg__loop *loop, const fg__load_options *options);
+/* Nothing new is sent from now on; the op finishes when the answers are there, or after a second. */
+void fg__load_stop(fg__op *op);
+/* Of a finished one; owned by the op. */
+const fg__load_result *fg__load_result_of(const fg__op *op);
 
 /* ---- child processes ----------------------------------------------------------------------------------- */
 
