@@ -13,6 +13,7 @@
  *   http.c    one request and its redirects     url.c     what a URL says: origin, loopback, what is shown
  *   load.c    requests by the thousand          histogram.c  times in buckets
  *
+ * Apart from the loop are remote.h (calls made in another process, by ptrace) and rights.h (may we, and why not).
  * op.h is for those who implement ops. Nothing calls back: the owner steps the loop and takes what has
  * finished, so that a Lua coroutine is never resumed from inside the loop. An op that was released cleans up
  * behind the scenes; a loop can be freed at any time, before or after its ops.
