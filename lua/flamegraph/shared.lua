@@ -30,6 +30,28 @@ local groups = {
     { "hide", type = "pattern", list = true, help = "take matching frames out of their stacks" },
     { "rename", type = "rename", list = true, help = "replace what matches in frame names; $1 is a group" },
   },
+  profiling = { -- what fg.collect_as takes
+    title = "How to profile",
+    { "collector", type = "collector", default = "api", help = "any collector" },
+    "url", "token", "api_key", "pid",
+    { "path", help = "profile endpoint, for a collector that takes one (api)" },
+    { "interval_us", type = "integer", help = "sampling interval in microseconds, for a collector that takes one" },
+    { "engine", help = "engine, for a collector that has some" },
+    { "with", metavar = "NAME=VALUE", list = true, help = "any other argument of the collector" },
+  },
+  load = { -- what fg.drive takes
+    title = "Load",
+    { "load", metavar = "URL", list = true, help = "what to request, in turn; a path alone is one of --url" },
+    { "rps", type = "number", min = 0.001,
+      help = "requests per second, whatever becomes of them; otherwise a new one follows each answer" },
+    { "concurrency", type = "integer", min = 1, max = 10000,
+      help = "requests under way at once, at most; otherwise 8, or a quarter of --rps" },
+    { "load_method", metavar = "METHOD", help = "otherwise GET, or POST with a body" },
+    { "load_body", metavar = "TEXT", help = "body of each request" },
+    { "load_header", metavar = "'NAME: VALUE'", list = true,
+      help = "header of each request; $NAME in it is that environment variable" },
+    { "load_timeout", type = "duration", help = "for one answer; otherwise 10 s" },
+  },
   reading = {
     title = "Reading",
     { "expect", metavar = "FORMAT", help = "insist on a format instead of recognising it" },
@@ -80,9 +102,12 @@ for _, template in ipairs(singles) do
   end
 end
 
+-- In the list of a group, a text is the single argument of that name.
 for name, list in pairs(groups) do
   shared[name] = function()
-    return args.group(name, list.title, list)
+    local entries = {}
+    for i, entry in ipairs(list) do entries[i] = type(entry) == "string" and shared[entry]() or entry end
+    return args.group(name, list.title, entries)
   end
 end
 

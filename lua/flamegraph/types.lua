@@ -9,6 +9,7 @@ local pattern = require "flamegraph.pattern"
 local profile = require "flamegraph.profile"
 local scripts = require "flamegraph.scripts"
 local system = require "flamegraph.system"
+local thresholds = require "flamegraph.thresholds"
 
 local types = {}
 
@@ -170,6 +171,25 @@ types.rename = {
     local ok, why = pattern.check_rename(value)
     if not ok then return nil, "takes PATTERN=REPLACEMENT: " .. why end
     return value
+  end,
+}
+
+types.share = {
+  describe = 'a share of the whole: `"0.1%"`, or 0.001; scripts see 0.001',
+  metavar = "SHARE",
+  check = function(value)
+    local share = thresholds.parse_percent(value)
+    if not share then return nil, "takes a share such as 0.1% or 0.001, not " .. shown(value) end
+    return share
+  end,
+}
+
+types.limit = {
+  describe = "`REGEX=SHARE`: a limit to what matches; scripts see { pattern, share }",
+  metavar = "REGEX=SHARE",
+  check = function(value)
+    if type(value) ~= "string" then return nil, "takes REGEX=SHARE, not " .. shown(value) end
+    return thresholds.parse_share(value)
   end,
 }
 
