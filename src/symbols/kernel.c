@@ -58,7 +58,8 @@ static int add_line(fg__symbols *s, fg__module *m, char *line, uint64_t *text) {
     size_t whole = strlen(name), n = strcspn(name, "\t");
     char *copy = fg__arena_copy(s->ctx, &m->names, name, whole);
     if (!copy) return FG_ENOMEM;
-    uint32_t rank = (end[1] == 'T') << 1 | (type == 't'); /* of aliases a strong and global one */
+    uint32_t rank =
+        (uint32_t)(end[1] == 'T') << 1 | (uint32_t)(type == 't'); /* of aliases a strong and global one */
     return fg__symbol_table_add(
         s->ctx, &m->table,
         &(fg__symbol){.start = address, .name = copy, .n = (uint32_t)n, .frame = FG__NONE, .rank = rank});
