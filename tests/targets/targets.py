@@ -82,12 +82,12 @@ def build(name):
 class Target:
     """A target that runs. Whoever starts one ends it: use it in a `with`."""
 
-    def __init__(self, name):
+    def __init__(self, name, port=0):
         build(name)
         self.name = name
         self.token = secrets.token_hex(16)
         self.log = OUT / name / "output.log"
-        environment = {**os.environ, MARK: name, "PORT": "0", "TARGET_TOKEN": self.token, "OUT": str(OUT / name)}
+        environment = {**os.environ, MARK: name, "PORT": str(port), "TARGET_TOKEN": self.token, "OUT": str(OUT / name)}
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(command(name, description(name)["start"]), env=environment,
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,

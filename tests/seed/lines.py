@@ -1,0 +1,56 @@
+"""The command lines that people type, word for word, one row each.
+
+  line    what is typed; bash runs it in a folder of the suite's own. $P is the target's process id. Only the time is
+          shortened: `--duration 30` is typed as `--duration 3`, and where none is typed the user's config.lua says so.
+  on      the target that it profiles (a folder of tests/targets) while that is under load; none for what reads files
+  port    where the target listens, as the defaults of the command expect
+  secret  the variable that holds the target's token
+  picture where it is, if neither --output nor the usual flamegraph.svg says
+  frames  patterns; each has to match a frame in the picture, with a share of PERCENT at least: {pattern: percent}
+  says    patterns that standard output has to match
+"""
+
+WORK = {"fibonacci": 15, "matrix_multiply": 10, "sorting": 5, "hashing": 2}
+STACKS = {"^main$": 99, "^parse$": 60, "^serialize$": 30}
+CHANGES = {"^main: 100 samples → 100": 0, "^parse: 60 samples → 60": 0, "^added: 0 samples → 40": 0}
+
+LINES = [
+    # files
+    {"line": "flame-graph file --input stacks.txt --output flamegraph.svg", "frames": STACKS},
+    {"line": "flame-graph file stacks.txt", "frames": STACKS},
+    {"line": "flame-graph hotcold --input stacks.txt --output hotcold.svg", "frames": STACKS},
+    {"line": "flame-graph diff --before before.txt --after after.txt --output diff.svg",
+     "frames": CHANGES},
+    {"line": "flame-graph diff --before <(cat before.svg) --after <(cat after.svg) --output diff.svg",
+     "frames": CHANGES},
+    {"line": "flame-graph explain --input flamegraph.svg --api-url http://localhost:5000",
+     "says": [r"parse", r"6\d\.\d %", r"the model says: parse is hot"]},
+
+    # services
+    {"line": "flame-graph hce", "on": "node", "port": 3000, "secret": "RESQ_TOKEN", "frames": WORK},
+    {"line": "flame-graph hce --url http://localhost:3000 --token $RESQ_TOKEN --duration 30 --output hce.svg",
+     "on": "node", "port": 3000, "secret": "RESQ_TOKEN", "frames": WORK},
+    {"line": "flame-graph api", "on": "rust", "port": 8080, "secret": "RESQ_API_KEY", "frames": WORK},
+    {"line": "flame-graph api --url http://localhost:8080 --api-key $RESQ_API_KEY --duration 30 --output api.svg",
+     "on": "rust", "port": 8080, "secret": "RESQ_API_KEY", "frames": WORK},
+
+    # workflows
+    {"line": "flame-graph load_test --collector hce --url http://localhost:3000 --load /work --rps 20 --warmup 1 "
+             "--duration 30 --max-error-rate 0.1% --max-p99 30s --report load.md && grep 'Load test: passed' load.md",
+     "on": "node", "port": 3000, "secret": "RESQ_TOKEN", "picture": "load_test.svg", "frames": WORK,
+     "says": ["passed"]},
+    {"line": "flame-graph before_after --collector hce --url http://localhost:3000 --load /work --rps 20 --duration 30 "
+             "--after-cmd true",
+     "on": "node", "port": 3000, "secret": "RESQ_TOKEN", "picture": "diff.svg",
+     "frames": {"^fibonacci: ": 0, "^hashing: ": 0}},
+    {"line": "flame-graph hce --output yesterday.svg && "
+             "flame-graph compare yesterday.svg hce:http://localhost:3000 --duration 30",
+     "on": "node", "port": 3000, "secret": "RESQ_TOKEN", "picture": "diff.svg",
+     "frames": {"^fibonacci: ": 0, "^hashing: ": 0}},
+    {"line": "flame-graph fleet --collector hce http://localhost:3000 http://localhost:3999 --duration 30",
+     "on": "node", "port": 3000, "secret": "RESQ_TOKEN", "picture": "fleet.svg",
+     "frames": {"^localhost:3000$": 99, **WORK}},
+    {"line": "flame-graph watch --collector hce --url http://localhost:3000 --duration 30 --count 1 && "
+             "mv watch/hce-*.svg watch.svg",
+     "on": "node", "port": 3000, "secret": "RESQ_TOKEN", "picture": "watch.svg", "frames": WORK},
+]
