@@ -8,14 +8,11 @@ local function measure(args)
     load = function() return fg.drive(args.load, args.duration, args.profiling.url) end,
     profile = function() return fg.collect_as(args.profiling, { duration = args.duration }) end,
   }
-  for _, what in ipairs { "load", "profile" } do
-    local failure = failed[what]
-    if failure then
-      local kept = got.profile and (" (%s)"):format(fg.keep(got.profile, args.output, "profile")) or ""
-      return nil, failure.message .. kept, failure.code
-    end
-  end
-  return got
+  local failure = failed.load or failed.profile
+  if not failure then return got end
+  if got.load then fg.log("%s", report.line(got.load)) end
+  local kept = got.profile and (" (%s)"):format(fg.keep(got.profile, args.output, "profile")) or ""
+  return nil, failure.message .. kept, failure.code
 end
 
 local function judge(args, got)
@@ -60,7 +57,7 @@ return fg.recipe {
       if problem then return nil, problem, "INVAL" end
     end
     if args.warmup then
-      fg.log("warming up for %g s", args.warmup)
+      local bar <close> = fg.progress { text = "warming up", seconds = args.warmup } -- luacheck: ignore bar
       assert(fg.drive(args.load, args.warmup, args.profiling.url))
     end
     local got = assert(measure(args))
