@@ -1,7 +1,10 @@
 /* The table of samplers. */
 #include "sample/sample.h"
 
+extern const fg__sampler_kind fg__python_sampler;
+
 static const fg__sampler_kind *const samplers[] = {
+    &fg__python_sampler,
     NULL,
 };
 

@@ -1,0 +1,86 @@
+local fg = require "flamegraph"
+
+-- How a source path is shown: from the last folder of packages on, or the file in its folder.
+local function shorten(path)
+  return path:match "/site%-packages/(.+)$" or path:match "/dist%-packages/(.+)$"
+    or path:match "/lib/python3[%d.]*/(.+)$" or path:match "([^/]+)$" or path
+end
+
+-- How a frame is called: `function (file:line)`.
+local function label(name, frame)
+  if not frame.file or frame.file == "" then return name end
+  local place = shorten(frame.file)
+  if frame.line and frame.line > 0 then place = ("%s:%d"):format(place, frame.line) end
+  return ("%s (%s)"):format(name, place)
+end
+
+local function has_py_spy()
+  local done = fg.spawn { "py-spy", "--version" }
+  if done and done.status == 0 then return true end
+  return nil, "py-spy is not on PATH", "pip install py-spy"
+end
+
+local function sample(args)
+  if args.pid then
+    local process, message, code = fg.expect_runtime(args.pid, "python")
+    if not process then return nil, message, code end
+  end
+  local p, message, code = fg.sample {
+    sampler = "python", pid = args.pid, duration = args.duration, rate = args.rate,
+    subprocesses = args.subprocesses, gil = args.gil, idle = args.idle, lines = args.lines,
+    threads = args.threads, blocking = args.blocking,
+  }
+  if not p then return nil, message, code end
+  if p:total() == 0 then
+    return nil, ("process %d did nothing in Python while it was watched: drive load and try again, or --idle shows "
+      .. "what its threads wait for"):format(args.pid), "EMPTY"
+  end
+  return p:filter { rename = label }
+end
+
+local function py_spy(args)
+  local file = os.tmpname()
+  local command = { "py-spy", "record", "--pid", tostring(args.pid), "--duration", tostring(math.ceil(args.duration)),
+    "--rate", tostring(math.floor(args.rate)), "--format", "speedscope", "--output", file }
+  if not args.blocking then command[#command + 1] = "--nonblocking" end
+  if not args.lines then command[#command + 1] = "--function" end
+  for _, flag in ipairs { "subprocesses", "gil", "idle", "threads" } do
+    if args[flag] then command[#command + 1] = "--" .. flag end
+  end
+  local done, message, code = fg.spawn(command)
+  local p
+  if done and done.status == 0 then
+    p, message, code = fg.read(file)
+    if p then p, message, code = p:filter { rename = label } end
+  elseif done then
+    message, code = "py-spy: " .. (done.stderr:match "Error: ([^\n]+)" or done.stderr), "IO"
+  end
+  os.remove(file)
+  return p, message, code
+end
+
+return fg.collector {
+  name = "python",
+  summary = "Profile a running Python program from outside: CPython 3.8 to 3.14, nothing installed in it",
+  examples = {
+    "flame-graph python --pid 4242 --duration 30",
+    "flame-graph python --pid 4242 --subprocesses --rate 250 --output workers.svg",
+    "flame-graph python --pid 4242 --idle --threads --output waiting.svg",
+  },
+  args = {
+    { "pid", type = "pid", required = true, help = "the process" },
+    fg.arg.duration "30s",
+    { "rate", type = "number", default = 100, help = "samples per second" },
+    { "subprocesses", type = "boolean", help = "its child processes as well, a tower for each" },
+    { "threads", type = "boolean", help = "a tower for each thread" },
+    { "idle", type = "boolean", help = "threads that wait as well" },
+    { "gil", type = "boolean", help = "only the thread that holds the global interpreter lock" },
+    { "lines", type = "boolean", help = "source lines apart; otherwise a frame is a function" },
+    { "blocking", type = "boolean", help = "stop the program for each sample: exact, and it is slowed" },
+    fg.arg.output(),
+  },
+  engines = {
+    { name = "builtin", summary = "the sampler that is built in", collect = sample },
+    { name = "py-spy", summary = "py-spy record", check = has_py_spy, collect = py_spy },
+  },
+}

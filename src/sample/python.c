@@ -1,0 +1,249 @@
+/*
+ * The sampler of Python programs: one process or a family of them, looked at so many times per second.
+ *
+ * A sample stands for the time since the one before it: when the sampler was late, its stack counts for more. The
+ * moments are jittered, so that a program which does the same every 10 ms is not always met at the same place. Who
+ * needs more than a quarter of a core for the rate that was asked for gets half of it, and the profile says so.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include "sample/python.h"
+#include "sample/sample.h"
+#include "sys/rights.h"
+
+enum { USUAL_RATE = 100, HIGHEST_RATE = 10000, MOST_PROCESSES = 256 };
+static const double most_of_a_core = 0.25, lowest_rate = 1, family_interval = 0.25;
+
+struct options {
+    fg__sample_options common;
+    py_wishes wishes;
+};
+
+struct python {
+    fg__sampler s;
+    struct options options;
+    py_process *processes[MOST_PROCESSES];
+    size_t count;
+    pid_t
+        strangers[MOST_PROCESSES]; /* descendants that are no Python, or none yet: asked again a few times */
+    uint8_t asked[MOST_PROCESSES];
+    size_t stranger_count;
+    double rate, family_due;
+    py_counts counts;
+    int64_t begun; /* nanoseconds since 1970 */
+    double ended, cpu;
+    py_held held;
+};
+
+static double thread_cpu(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* ---- the family ----------------------------------------------------------------------------------------- */
+
+static bool is_ours(const struct python *py, pid_t pid) {
+    for (size_t i = 0; i < py->count; i++)
+        if (py->processes[i]->pid == pid) return true;
+    return false;
+}
+
+static bool may_ask(struct python *py, pid_t pid) {
+    enum { TRIES = 8 };
+    for (size_t i = 0; i < py->stranger_count; i++)
+        if (py->strangers[i] == pid) return ++py->asked[i] < TRIES;
+    if (py->stranger_count == MOST_PROCESSES) return false;
+    py->asked[py->stranger_count] = 1;
+    py->strangers[py->stranger_count++] = pid;
+    return true;
+}
+
+static int adopt(struct python *py, pid_t pid) {
+    if (is_ours(py, pid) || py->count == MOST_PROCESSES || !may_ask(py, pid)) return 0;
+    int err = py_process_open(&py->processes[py->count], py->s.profile, pid, &py->options.wishes);
+    if (!err) py->count++;
+    return err == FG_ENOMEM ? err : 0;
+}
+
+static pid_t parent_of(pid_t pid) {
+    char path[64], text[512];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *file = fopen(path, "re");
+    size_t n = file ? fread(text, 1, sizeof text - 1, file) : 0;
+    if (file) fclose(file);
+    text[n] = '\0';
+    const char *end = strrchr(text, ')');
+    return end && strlen(end) > 4 ? atoi(end + 4) : 0;
+}
+
+static bool descends(const struct python *py, pid_t pid) {
+    for (int i = 0; i < 64 && pid > 1; i++) {
+        pid = parent_of(pid);
+        if (pid == (pid_t)py->options.common.pid || is_ours(py, pid)) return true;
+    }
+    return false;
+}
+
+static int look_for_children(struct python *py, double now) {
+    int err = 0;
+    if (!py->options.wishes.subprocesses || now < py->family_due) return 0;
+    py->family_due = now + family_interval;
+    DIR *all = opendir("/proc");
+    for (struct dirent *entry; all && !err && (entry = readdir(all));) {
+        pid_t pid = atoi(entry->d_name);
+        if (pid > 1 && !is_ours(py, pid) && descends(py, pid)) err = adopt(py, pid);
+    }
+    if (all) closedir(all);
+    return err;
+}
+
+/* ---- open ----------------------------------------------------------------------------------------------- */
+
+static int check_options(const fg__sampler *s, const struct options *o) {
+    if (!o->common.pid || o->common.pid > INT32_MAX)
+        return fg__fail(s->ctx, FG_EINVAL, "the python sampler takes the number of a process, `pid`");
+    if (o->common.rate < 0 || o->common.rate > HIGHEST_RATE || isnan(o->common.rate))
+        return fg__fail(s->ctx, FG_EINVAL, "rate is a number of samples per second up to %d", HIGHEST_RATE);
+    if (o->wishes.gil && o->wishes.idle)
+        return fg__fail(s->ctx, FG_EINVAL, "gil and idle exclude each other: who holds the GIL is not idle");
+    return 0;
+}
+
+static int python_open(fg__sampler *s, const void *options) {
+    struct python *py = (struct python *)s;
+    py->options = *(const struct options *)options;
+    pid_t pid = (pid_t)py->options.common.pid;
+    int err = check_options(s, &py->options);
+    if (!err) err = fg__rights_process(s->ctx, py->options.common.pid);
+    if (!err && py->options.wishes.blocking) {
+        int refused = py_may_hold(pid);
+        if (refused) err = fg__rights_refused(s->ctx, FG__RIGHT_PTRACE, py->options.common.pid, refused);
+    }
+    if (!err) err = fg_profile_add_type(s->profile, "samples", "count");
+    if (!err) err = fg_profile_add_type(s->profile, py->options.wishes.idle ? "wall" : "cpu", "nanoseconds");
+    if (!err) err = py_process_open(&py->processes[0], s->profile, pid, &py->options.wishes);
+    if (err) return err;
+    py->count = 1;
+    py->rate = py->options.common.rate > 0 ? py->options.common.rate : USUAL_RATE;
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    py->begun = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+    return 0;
+}
+
+/* ---- run ------------------------------------------------------------------------------------------------ */
+
+static int sample_process(struct python *py, py_process *p, double now, double elapsed) {
+    int64_t value[2] = {1, (int64_t)(elapsed * 1e9)};
+    if (py->options.wishes.blocking) py_hold(&py->held, p->pid);
+    int err = py_process_sample(p, now, value, &py->counts);
+    py_let_go(&py->held);
+    return err;
+}
+
+static int sample_all(struct python *py, double now, double elapsed) {
+    int err = look_for_children(py, now);
+    for (size_t i = 0; !err && i < py->count;) {
+        err = sample_process(py, py->processes[i], now, elapsed);
+        if (!py_memory_gone(&py->processes[i]->memory)) {
+            i++;
+            continue;
+        }
+        py_process_close(py->processes[i]);
+        py->processes[i] = py->processes[--py->count];
+    }
+    return err;
+}
+
+/* Every second: does it keep to its share of a core? */
+static int slow_down(struct python *py, double now, double *since, double *cpu) {
+    if (now - *since < 1) return 0;
+    double share = (thread_cpu() - *cpu) / (now - *since);
+    *since = now;
+    *cpu = thread_cpu();
+    if (share <= most_of_a_core || py->rate / 2 < lowest_rate) return 0;
+    py->rate /= 2;
+    return fg_profile_note(py->s.profile,
+                           "sampling took %.0f %% of a core: the rate was lowered to %g per second",
+                           share * 100, py->rate);
+}
+
+/* Between a half and three halves of the period. */
+static double jittered(uint64_t *state, double period) {
+    *state = *state * 6364136223846793005u + 1442695040888963407u;
+    return period * (0.5 + (double)(*state >> 40) / (double)(1 << 24));
+}
+
+static int python_run(fg__sampler *s) {
+    struct python *py = (struct python *)s;
+    double last = s->started, next = last, since = last, cpu = thread_cpu();
+    uint64_t random = (uint64_t)py->begun;
+    int err = 0;
+    prctl(PR_SET_TIMERSLACK, 1000ul); /* of this thread alone: 50 µs are much of a millisecond */
+    while (!err && py->count && fg__sampler_sleep(s, next += jittered(&random, 1 / py->rate))) {
+        double now = fg__loop_now();
+        err = sample_all(py, now, now - last);
+        last = now;
+        if (next < now) next = now;
+        if (!err) err = slow_down(py, now, &since, &cpu);
+    }
+    py->ended = fg__loop_now();
+    py->cpu = thread_cpu();
+    return err;
+}
+
+/* ---- finish --------------------------------------------------------------------------------------------- */
+
+static int describe(struct python *py, fg_profile *p) {
+    const struct {
+        const char *key;
+        int64_t number;
+    } rows[] = {
+        {"start", py->begun},
+        {"duration", (int64_t)((py->ended - py->s.started) * 1e9)},
+        {"period", (int64_t)(1e9 / py->rate)},
+        {"samples", py->counts.samples},
+        {"failed", py->counts.failed},
+        {"truncated", py->counts.truncated},
+        {"sampler_cpu", (int64_t)(py->cpu * 1e9)},
+    };
+    const char *type = py->options.wishes.idle ? "wall" : "cpu";
+    int err = 0;
+    for (size_t i = 0; !err && i < sizeof rows / sizeof *rows; i++)
+        err = fg_meta_set_number(p, rows[i].key, rows[i].number);
+    if (!err) err = fg_meta_set_text(p, "default_type", type);
+    return err ? err : fg_meta_set_text(p, "period_type", type);
+}
+
+static int python_finish(fg__sampler *s) {
+    struct python *py = (struct python *)s;
+    return describe(py, s->profile);
+}
+
+static void python_close(fg__sampler *s) {
+    struct python *py = (struct python *)s;
+    while (py->count > 0) py_process_close(py->processes[--py->count]);
+}
+
+#define WISH(key)                                                                                            \
+    { #key, FG__OPTION_BOOL, offsetof(struct options, wishes.key) }
+static const fg__option rows[] = {
+    FG__SAMPLE_ROWS, WISH(idle),         WISH(gil),      WISH(lines),
+    WISH(threads),   WISH(subprocesses), WISH(blocking), {NULL, FG__OPTION_ANY, 0}};
+
+const fg__sampler_kind fg__python_sampler = {
+    .name = "python",
+    .options = rows,
+    .options_size = sizeof(struct options),
+    .size = sizeof(struct python),
+    .open = python_open,
+    .run = python_run,
+    .finish = python_finish,
+    .close = python_close,
+};
