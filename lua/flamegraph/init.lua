@@ -1,6 +1,7 @@
 -- require "flamegraph": all that a collector, a recipe or a script of one's own can use.
 
 local activities = require "flamegraph.activities"
+local canonical = require "flamegraph.canonical"
 local check = require "flamegraph.check"
 local collect = require "flamegraph.collect"
 local declare = require "flamegraph.declare"
@@ -26,6 +27,7 @@ local fg = {
   activities = activities,
   all = loop.all,
   arg = shared,
+  canonical = canonical,
   collect = collect.collect,
   collect_as = profiling.collect,
   collector = declare.collector,

@@ -8,6 +8,7 @@
  *   meta.c     metadata, the quality record, notes          algebra.c merge, invert, select, filter
  *   top.c      ranking                                      diff.c    two columns from two profiles
  *   quality.c  what a picture could mislead about
+ *   stats.c    distributions, multiple testing              verdict.c two sets of runs compared
  *
  *   stack table         frames: [ a b c | a b d | a e ]     one flat array of frame ids, outermost first
  *                       start:  [ 0     3     6   8 ]       stack i is frames[start[i] … start[i+1])

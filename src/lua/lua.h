@@ -14,6 +14,7 @@
  *   system.c   flamegraph.system: folders, terminals, clocks
  *   rights.c   flamegraph.rights: what we may do to other processes
  *   terminal.c flamegraph.terminal: keys as they are pressed
+ *   verdict.c  flamegraph.verdict: are two sets of runs different?
  *   scripts.c  flamegraph.embedded: the Lua files that are built in
  *   op.c       flamegraph.op: what waits (HTTP, processes, timers), on the loop of src/sys; see op.h
  *
@@ -47,6 +48,7 @@ int fg__lua_open_pattern(lua_State *L);
 int fg__lua_open_system(lua_State *L);
 int fg__lua_open_rights(lua_State *L);
 int fg__lua_open_terminal(lua_State *L);
+int fg__lua_open_verdict(lua_State *L);
 int fg__lua_open_embedded(lua_State *L);
 int fg__lua_open_op(lua_State *L);
 /* Push the embedded file as a function; raises where there is none. */

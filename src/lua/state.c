@@ -47,10 +47,15 @@ int fg__lua_fail(lua_State *L, int code) {
 }
 
 static const luaL_Reg parts[] = {
-    {"flamegraph.embedded", fg__lua_open_embedded}, {"flamegraph.op", fg__lua_open_op},
-    {"flamegraph.pattern", fg__lua_open_pattern},   {"flamegraph.profile", fg__lua_open_profile},
-    {"flamegraph.rights", fg__lua_open_rights},     {"flamegraph.system", fg__lua_open_system},
-    {"flamegraph.terminal", fg__lua_open_terminal}, {NULL, NULL},
+    {"flamegraph.embedded", fg__lua_open_embedded},
+    {"flamegraph.op", fg__lua_open_op},
+    {"flamegraph.pattern", fg__lua_open_pattern},
+    {"flamegraph.profile", fg__lua_open_profile},
+    {"flamegraph.rights", fg__lua_open_rights},
+    {"flamegraph.system", fg__lua_open_system},
+    {"flamegraph.terminal", fg__lua_open_terminal},
+    {"flamegraph.verdict", fg__lua_open_verdict},
+    {NULL, NULL},
 };
 
 void fg__lua_install(lua_State *L) {

@@ -1,0 +1,61 @@
+-- Names that mean the same function in two builds or two runs: what a compiler, a JIT or an address puts into a name is
+-- taken out before names are matched. The rules are a table that can be added to:
+--
+--   table.insert(fg.canonical, { runtime = "native", why = "…", from = "Lua pattern", to = "replacement" })
+
+local hex = "%x"
+
+--- The rules, in the order of their use.
+local canonical = {
+  { runtime = "any", why = "addresses", from = "0x" .. hex:rep(5) .. hex .. "*", to = "0x…" },
+  { runtime = "any", why = "marks of the folded format", from = "_%[[kji]%]$", to = "" },
+  { runtime = "rust", why = "hashes of the legacy mangling", from = "::h" .. hex:rep(16) .. "%f[^%w]", to = "" },
+  { runtime = "rust", why = "hashes of crates", from = "%[" .. hex:rep(16) .. "%]", to = "" },
+  { runtime = "rust", why = "closure numbers", from = "{{closure}}#%d+", to = "{{closure}}" },
+  { runtime = "rust", why = "closure numbers of v0", from = "{closure#%d+}", to = "{closure}" },
+  { runtime = "native", why = "ABI tags", from = "%[abi:[%w_]+%]", to = "" },
+  { runtime = "native", why = "parts that GCC splits off and clones",
+    from = "%.%f[%l][%l]+%.?%d*%f[%z%.]", to = function(text)
+      local word = text:match "^%.(%l+)"
+      local known = { cold = true, part = true, isra = true, constprop = true, lto_priv = true, llvm = true }
+      return known[word] and "" or nil
+    end },
+  { runtime = "native", why = "lambda numbers", from = "{lambda%((.-)%)#%d+}", to = "{lambda(%1)}" },
+  { runtime = "js", why = "tiers of V8", from = "^[*~^]%f[^*~^]", to = "" },
+  { runtime = "js", why = "tiers of V8 in perf maps", from = "^(%a+):[*~^+]", to = "%1:" },
+  { runtime = "js", why = "versions in the paths of packages", from = "@%d+%.%d+%.%d+[%w.+-]*", to = "@…" },
+  { runtime = "python", why = "versions in paths", from = "python%d+%.%d+/", to = "python/" },
+  { runtime = "python", why = "line numbers", from = "(%.py):%d+", to = "%1" },
+  { runtime = "go", why = "closure numbers", from = "%.func%d+[%d.]*%f[^%w.]", to = ".func" },
+  { runtime = "go", why = "versions of modules", from = "@v%d+%.%d+%.%d+[%w.+-]*", to = "@…" },
+  { runtime = "dotnet", why = "lambda and display class numbers", from = "<([%w_.]*)>([bcg])__%d+_%d+",
+    to = "<%1>%2__" },
+  { runtime = "dotnet", why = "display classes", from = "__DisplayClass%d+_%d+", to = "__DisplayClass" },
+  { runtime = "java", why = "lambda classes", from = "%$%$Lambda[$/.%w]*", to = "$$Lambda" },
+  { runtime = "java", why = "generated accessors", from = "(Generated%a+Accessor)%d+", to = "%1" },
+}
+
+local templates = { runtime = "native", why = "template arguments", from = "%b<>", to = "<…>" }
+
+--- The canonical form of a name.
+-- @tparam string name
+-- @tparam[opt=false] boolean without_templates C++ template arguments go, too
+-- @treturn string
+function canonical.name(name, without_templates)
+  for _, rule in ipairs(canonical) do name = name:gsub(rule.from, rule.to) end
+  if without_templates and not name:find "operator" then name = name:gsub(templates.from, templates.to) end
+  return name
+end
+
+--- The rules as a text, a row each.
+-- @treturn string
+function canonical.show()
+  local lines = {}
+  for _, rule in ipairs(canonical) do
+    local to = type(rule.to) == "string" and "'" .. rule.to .. "'" or "(a function)"
+    lines[#lines + 1] = ("%-8s %-42s %s → %s"):format(rule.runtime, rule.why, rule.from, to)
+  end
+  return table.concat(lines, "\n") .. "\n"
+end
+
+return canonical

@@ -1,0 +1,255 @@
+-- Judging: from two sets of counted runs to pass, fail or inconclusive. The statistics are those of core/verdict.h.
+
+local pattern = require "flamegraph.pattern"
+local verdict = require "flamegraph.verdict"
+
+local judge = {}
+
+-- ---- budgets ----------------------------------------------------------------------------------------------------
+
+local function parse_share(text)
+  local number = tonumber((text:gsub("%%$", "")))
+  if not number or number < 0 then return nil end
+  return text:find "%%$" and number / 100 or number
+end
+
+--- `2%`, or `total=1%,serde_json::.*=5%`, as a list of { pattern or "total" or nil, share }.
+-- @treturn table|nil nil, what is wrong
+function judge.budgets(text)
+  local list = {}
+  for part in (text .. ","):gmatch "([^,]*)," do
+    local name, share = part:match "^(.+)=([%d.]+%%?)$"
+    local number = parse_share(share or part)
+    if not number then return nil, ("takes 2%%, or 'total=1%%,REGEX=5%%', not '%s'"):format(text) end
+    local ok, why = true, nil
+    if name and name ~= "total" then ok, why = pattern.check(name) end
+    if not ok then return nil, why end
+    list[#list + 1] = { total = name == "total", share = number, text = name,
+      pattern = name and name ~= "total" and pattern.compile(name) or nil }
+  end
+  return list
+end
+
+-- The budget of a feature: the first that names it, else the one without a name. nil: it is told, but not judged.
+local function budget_of(budgets, feature)
+  local rest
+  for _, one in ipairs(budgets) do
+    if one.total then
+      if feature.kind == "whole" then return one.share end
+    elseif one.pattern then
+      if feature.kind ~= "whole" and pattern.matches(one.pattern, feature.name) then return one.share end
+    else
+      rest = one.share
+    end
+  end
+  return rest
+end
+
+-- ---- features ---------------------------------------------------------------------------------------------------
+
+local function vector(side, get)
+  local list, sum = {}, 0
+  for i, run in ipairs(side) do
+    list[i] = get(run) or 0
+    sum = sum + list[i]
+  end
+  return list, sum / #side
+end
+
+local function same(a, b)
+  for i, x in ipairs(a) do
+    if x ~= b[i] then return false end
+  end
+  return true
+end
+
+local function feature_of(sides, kind, name, get)
+  local before, x = vector(sides.before, get)
+  local after, y = vector(sides.after, get)
+  return { kind = kind, name = name, before = before, after = after, most = math.max(x, y) }
+end
+
+-- What is tested: the whole, and each function above the floor by self and by total, once where both are the same.
+local function features_of(sides, floor)
+  local features = { feature_of(sides, "whole", "(whole)", function(run) return run.whole end) }
+  local names, seen = {}, {}
+  for _, side in pairs(sides) do
+    for _, run in ipairs(side) do
+      for name in pairs(run.total) do
+        if not seen[name] then seen[name], names[#names + 1] = true, name end
+      end
+    end
+  end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    local total = feature_of(sides, "total", name, function(run) return run.total[name] end)
+    if total.most >= floor then
+      local self = feature_of(sides, "self", name, function(run) return run.self[name] end)
+      if self.most >= floor then features[#features + 1] = self end
+      local everything = same(total.before, features[1].before) and same(total.after, features[1].after)
+      if not everything and not (same(self.before, total.before) and same(self.after, total.after)) then
+        features[#features + 1] = total
+      end
+    end
+  end
+  return features
+end
+
+local function transposed(features, side, n)
+  local rows = {}
+  for r = 1, n do
+    local row = {}
+    for f, feature in ipairs(features) do row[f] = feature[side][r] end
+    rows[r] = row
+  end
+  return rows
+end
+
+-- Test features and merge what is found into them.
+local function test(features, sides, options)
+  local budgets = {}
+  for i, feature in ipairs(features) do
+    feature.budget = budget_of(options.budgets, feature)
+    budgets[i] = feature.budget or 0
+  end
+  local changes, why, code = verdict.judge(transposed(features, "before", #sides.before),
+    transposed(features, "after", #sides.after), budgets, options.factor, options.floor, options.level)
+  if not changes then return nil, why, code end
+  for i, change in ipairs(changes) do
+    for key, value in pairs(change) do
+      if key == "before" or key == "after" then key = key .. "_mean" end
+      features[i][key] = value
+    end
+  end
+  return features
+end
+
+-- ---- what moved, and where it is --------------------------------------------------------------------------------
+
+local function share_parent(sides, a, b)
+  for _, side in pairs(sides) do
+    for _, run in ipairs(side) do
+      for parent in pairs(run.parents[b] or {}) do
+        if parent == a then return true end
+        for _, other in pairs(sides) do
+          for _, one in ipairs(other) do
+            if one.parents[a] and one.parents[a][parent] then return true end
+          end
+        end
+      end
+      if run.parents[a] and run.parents[a][b] then return true end
+    end
+  end
+  return false
+end
+
+-- Cost that one function lost and another under the same parent got is not cost that grew.
+local function find_moved(features, sides, options)
+  local fell, grew, moved = {}, {}, {}
+  for _, f in ipairs(features) do
+    if f.kind ~= "whole" and f.judged and f.adjusted <= options.level then
+      local list = f.growth < 0 and fell or grew
+      list[#list + 1] = f
+    end
+  end
+  for _, to in ipairs(grew) do
+    local best, least
+    for _, from in ipairs(fell) do
+      local gain, loss = to.after_mean - to.before_mean, from.before_mean - from.after_mean
+      local rest = math.abs(gain - loss)
+      if not from.moved and rest <= math.min(gain, loss) / 4 and (not least or rest < least)
+        and share_parent(sides, from.name, to.name) then
+        best, least = from, rest
+      end
+    end
+    if best then
+      to.moved, best.moved = true, true
+      local renamed = best.after_mean == 0 and to.before_mean == 0
+      moved[#moved + 1] =
+        { from = best.name, to = to.name, samples = to.after_mean - to.before_mean, renamed = renamed }
+    end
+  end
+  return moved
+end
+
+-- Counts of the stacks that contain `name` (nil: all) and end in none of the functions of `found`.
+local function without(run, name, found, options)
+  local sum = 0
+  for frames, value in run.profile:stacks(options.type) do
+    local has = name == nil
+    local leaf = frames[#frames] and options.names(frames[#frames].name)
+    if not found[leaf] then
+      for i = 1, has and 0 or #frames do
+        if options.names(frames[i].name) == name then
+          has = true
+          break
+        end
+      end
+      if has then sum = sum + value * run.scale end
+    end
+  end
+  return sum
+end
+
+-- A caller that grew only by what is told of a function below it is not a second regression.
+local function find_carried(failed, sides, options)
+  local found, carriers = {}, {}
+  for _, f in ipairs(failed) do
+    if f.kind == "self" then found[f.name] = true else carriers[#carriers + 1] = f end
+  end
+  if not next(found) or #carriers == 0 then return end
+  local rest = {}
+  for i, f in ipairs(carriers) do
+    rest[i] = feature_of(sides, f.kind, f.name, function(run)
+      return without(run, f.kind == "total" and f.name or nil, found, options)
+    end)
+  end
+  for i, f in ipairs(assert(test(rest, sides, options))) do
+    carriers[i].carried = not f.judged or f.beyond > options.level or f.growth <= 0
+  end
+end
+
+-- ---- the verdict ------------------------------------------------------------------------------------------------
+
+local function expected(options, name)
+  for _, one in ipairs(options.expect or {}) do
+    if pattern.matches(one, name) then return true end
+  end
+  return false
+end
+
+local function by_size(a, b)
+  if a.most ~= b.most then return a.most > b.most end
+  return a.name .. a.kind < b.name .. b.kind
+end
+
+--- Judge two sets of counted runs.
+-- @tparam table sides `before` and `after`: lists of what runs.count returns
+-- @tparam table options `budgets` (of judge.budgets), `level`, `floor` (samples a run), `factor`, `expect` (patterns),
+--   `names`, `type`
+-- @treturn table|nil `answer` ("pass", "fail", "inconclusive"), `failed`, `open` (neither within nor beyond the
+--   budget), `changed`, `moved`, `features`; nil, message, code
+function judge.runs(sides, options)
+  local features, why, code = test(features_of(sides, options.floor), sides, options)
+  if not features then return nil, why, code end
+  local result = { features = features, failed = {}, open = {}, changed = {}, options = options,
+    moved = find_moved(features, sides, options), runs = { before = #sides.before, after = #sides.after } }
+  table.sort(features, by_size)
+  for _, f in ipairs(features) do
+    local judged = f.judged and f.budget
+    f.expected = f.kind ~= "whole" and expected(options, f.name)
+    if f.judged and f.adjusted <= options.level then result.changed[#result.changed + 1] = f end
+    if judged and not f.expected and not f.moved then
+      if f.beyond <= options.level and f.growth > 0 then
+        result.failed[#result.failed + 1] = f
+      elseif f.high > f.budget then
+        result.open[#result.open + 1] = f
+      end
+    end
+  end
+  find_carried(result.failed, sides, options)
+  result.answer = #result.failed > 0 and "fail" or #result.open > 0 and "inconclusive" or "pass"
+  return result
+end
+
+return judge

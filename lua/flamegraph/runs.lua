@@ -1,0 +1,126 @@
+-- Sets of runs: many profiles of the same work, and what a verdict counts in them.
+
+local canonical = require "flamegraph.canonical"
+local profile = require "flamegraph.profile"
+local system = require "flamegraph.system"
+
+local runs = {}
+
+-- "*.pb.gz" as a Lua pattern
+local function as_pattern(glob)
+  local text = glob:gsub("[%^%$%(%)%%%.%[%]%+%-]", "%%%0"):gsub("%*", ".*"):gsub("%?", ".")
+  return "^" .. text .. "$"
+end
+
+--- The files that a path, a folder or a pattern with * and ? in its last part stands for, sorted.
+-- @treturn {string,...}|nil nil, message, "IO"
+function runs.files(text)
+  local folder, last = text:match "^(.-)([^/]*)$"
+  local names = system.folder(text)
+  if names then
+    folder, last = text:gsub("/*$", "/"), "*"
+  elseif last:find "[*?]" then
+    local why
+    names, why = system.folder(folder == "" and "." or folder)
+    if not names then return nil, why, "IO" end
+  else
+    return { text }
+  end
+  local found, pattern = {}, as_pattern(last)
+  for _, name in ipairs(names) do
+    if name:find(pattern) and not name:find "^%." then found[#found + 1] = folder .. name end
+  end
+  table.sort(found)
+  if #found == 0 then return nil, ("%s: no file is called so"):format(text), "IO" end
+  return found
+end
+
+--- Read all runs of a side.
+-- @treturn {Profile,...}|nil nil, message, code
+function runs.read(patterns, reading)
+  local list = {}
+  for _, text in ipairs(patterns) do
+    local paths, why, code = runs.files(text)
+    if not paths then return nil, why, code end
+    for _, path in ipairs(paths) do
+      local p
+      p, why, code = profile.read(path, reading)
+      if not p then return nil, why, code end
+      list[#list + 1] = p
+    end
+  end
+  return list
+end
+
+-- How many samples a unit of the value type is: dispersion and floor are about samples.
+local function samples_per_unit(p, type)
+  local total, quality = p:total(type), p:quality()
+  local samples = quality.samples
+  if samples > 0 and total > 0 then return samples / total end
+  return 1
+end
+
+--- Count a run: samples by function, ended in it and containing it, recursion once.
+-- @tparam Profile p
+-- @tparam table options `type`; `names` (name → canonical name)
+-- @treturn table `self`, `total` (by name), `whole`, `parents` (name → set of names)
+function runs.count(p, options)
+  local scale, name_of = samples_per_unit(p, options.type), options.names
+  local run = { self = {}, total = {}, whole = 0, parents = {}, profile = p, scale = scale }
+  for frames, value in p:stacks(options.type) do
+    local samples, seen, above = value * scale, {}, nil
+    for _, frame in ipairs(frames) do
+      local name = name_of(frame.name)
+      if not seen[name] then
+        seen[name] = true
+        run.total[name] = (run.total[name] or 0) + samples
+      end
+      if above and above ~= name then
+        run.parents[name] = run.parents[name] or {}
+        run.parents[name][above] = true
+      end
+      above = name
+    end
+    if above then run.self[above] = (run.self[above] or 0) + samples end
+    run.whole = run.whole + samples
+  end
+  return run
+end
+
+--- A function from a frame's name to the name that is matched, remembered.
+function runs.namer(options)
+  local known = {}
+  return function(name)
+    local to = known[name]
+    if not to then
+      to = options.canonical == false and name or canonical.name(name, options.templates)
+      known[name] = to
+    end
+    return to
+  end
+end
+
+-- What makes a verdict worthless, as rows: what it is, where its limit lies, and the remedy.
+local refusals = {
+  { limit = 0.1, what = "of the cost is in frames without a name", remedy = "install debug symbols, or build with -g",
+    share = function(q) return q.unknown end },
+  { limit = 0.05, what = "of the samples were lost", remedy = "sample at a lower rate",
+    share = function(q) return q.lost / math.max(1, q.lost + q.samples) end },
+  { limit = 0.2, what = "of the stacks are cut short", remedy = "unwind by frame pointers, or allow for deeper stacks",
+    share = function(q) return q.truncated / math.max(1, q.samples) end },
+}
+
+--- Why a run must not be judged by; nil where it may.
+function runs.refusal(run, least_samples)
+  local quality = run.profile:quality()
+  for _, row in ipairs(refusals) do
+    local share = row.share(quality)
+    if share > row.limit then return ("%.0f %% %s: %s"):format(100 * share, row.what, row.remedy) end
+  end
+  if run.whole < least_samples then
+    return ("it has %.0f samples, and %d are needed: run longer, or sample at a higher rate"):format(run.whole,
+      least_samples)
+  end
+end
+
+return runs

@@ -1,0 +1,126 @@
+-- Making runs: two variants in a balanced random order, one after the other.
+
+local args = require "flamegraph.args"
+local collect = require "flamegraph.collect"
+local commands = require "flamegraph.commands"
+local files = require "flamegraph.files"
+local profile = require "flamegraph.profile"
+local spawn = require "flamegraph.spawn"
+
+local trial = {}
+
+-- A generator of its own, so that a printed seed gives the same order anywhere: Park and Miller's.
+function trial.random(seed)
+  local state = seed % 2147483647
+  if state == 0 then state = 1 end
+  return function(n)
+    state = state * 48271 % 2147483647
+    return state % n + 1
+  end
+end
+
+--- Pairs in which each variant is first equally often (one more often where their number is odd), in random order.
+-- @treturn {boolean,...} for each pair, whether `before` comes first
+function trial.order(pairs_, random)
+  local list = {}
+  for i = 1, pairs_ do list[i] = i % 2 == 1 end
+  for i = pairs_, 2, -1 do
+    local k = random(i)
+    list[i], list[k] = list[k], list[i]
+  end
+  return list
+end
+
+-- The argument of a collector that takes a command line: what stands behind `--`.
+local function command_argument(declaration)
+  for _, name in ipairs { "command", "cmd" } do
+    if args.has(declaration.args, name) then return name end
+  end
+end
+
+-- A command that profiles itself: into the file that FG_PROFILE names.
+local function run_itself(command, path)
+  local ended, why, code = spawn { "sh", "-c", command, stdout = "null", env = { FG_PROFILE = path } }
+  if not ended then return nil, why, code end
+  if ended.status ~= 0 then
+    local how = ended.signal and "signal " .. ended.signal or "status " .. tostring(ended.status)
+    return nil, ("'%s' ended with %s: %s"):format(command, how, (ended.stderr:sub(-400):gsub("%s+$", ""))), "REMOTE"
+  end
+  local p, message, failed = profile.read(path)
+  if p then return p end
+  return nil, ("'%s' left no profile in the file that $FG_PROFILE names (%s); or choose a --collector that takes a "
+    .. "command"):format(command, message), failed
+end
+
+--- Profile one variant once.
+-- @tparam table what `command` or `url`, `collector`, `path` (where the run is kept), `values` (more for the collector)
+-- @treturn Profile|nil nil, message, code
+function trial.run(what)
+  if not what.collector then return run_itself(what.command, what.path) end
+  local found = commands.find(what.collector, "collector")
+  if not found then return nil, ("there is no collector %s"):format(what.collector), "INVAL" end
+  local values = {}
+  for key, value in pairs(what.values or {}) do values[key] = value end
+  if what.command then
+    local name = command_argument(found.declaration)
+    if not name then return nil, ("the collector %s takes no command"):format(what.collector), "INVAL" end
+    values[name] = { "sh", "-c", what.command }
+  else
+    values.url = what.url
+  end
+  local p, why, code = collect.collect(what.collector, values)
+  if not p then return nil, why, code end
+  local ok
+  ok, why, code = p:write(what.path)
+  if not ok then return nil, why, code end
+  return p
+end
+
+local function first_line(path, match)
+  local file = io.open(path)
+  if not file then return nil end
+  for line in file:lines() do
+    local found = line:match(match)
+    if found then
+      file:close()
+      return found
+    end
+  end
+  file:close()
+end
+
+--- What the runs were made on, as a text of `name: value` lines.
+function trial.environment()
+  local rows = {
+    { "cpu", first_line("/proc/cpuinfo", "^model name%s*:%s*(.*)") },
+    { "governor", first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "(.*)") },
+    { "load", first_line("/proc/loadavg", "^(%S+)") },
+    { "kernel", first_line("/proc/version", "^Linux version (%S+)") },
+    { "flame-graph", profile.version },
+  }
+  local lines = {}
+  for _, row in ipairs(rows) do lines[#lines + 1] = row[1] .. ": " .. (row[2] or "not known") .. "\n" end
+  return table.concat(lines)
+end
+
+--- What differs between two environments, the load apart.
+-- @treturn {string,...}
+function trial.differences(a, b)
+  local found, of_b = {}, {}
+  for name, value in b:gmatch "([^\n:]+): ([^\n]*)" do of_b[name] = value end
+  for name, value in a:gmatch "([^\n:]+): ([^\n]*)" do
+    if name ~= "load" and of_b[name] ~= value then
+      found[#found + 1] = ("%s differs: %s before, %s after"):format(name, value, of_b[name] or "not known")
+    end
+  end
+  return found
+end
+
+--- Make the folder of a side and record the environment in it.
+function trial.folder(path)
+  local ok, why, code = files.make_folder(path)
+  if not ok then return nil, why, code end
+  return files.write(path .. "/.environment", trial.environment())
+end
+
+return trial

@@ -1,0 +1,297 @@
+local fg = require "flamegraph"
+local canonical = require "flamegraph.canonical"
+local files = require "flamegraph.files"
+local judge = require "flamegraph.judge"
+local pattern = require "flamegraph.pattern"
+local report = require "flamegraph.verdict_report"
+local runs = require "flamegraph.runs"
+local system = require "flamegraph.system"
+local trial = require "flamegraph.trial"
+local verdict = require "flamegraph.verdict"
+
+local sides = { "before", "after" }
+
+-- ---- what is judged ---------------------------------------------------------------------------------------------
+
+local function counted(list, options)
+  local out = {}
+  for i, p in ipairs(list) do out[i] = runs.count(p, options) end
+  return out
+end
+
+local function mean_whole(side)
+  local sum = 0
+  for _, run in ipairs(side) do sum = sum + run.whole end
+  return sum / #side
+end
+
+local function factor_of(args, taken)
+  if args.normalize == "share" then return mean_whole(taken.before) / mean_whole(taken.after) end
+  if args.normalize == "per-unit" then return args.units_before / args.units_after end
+  return 1
+end
+
+local function options_of(args, level)
+  local expect = {}
+  for i, text in ipairs(args.expect or {}) do expect[i] = pattern.compile(text) end
+  return { budgets = assert(judge.budgets(args.budget)), level = level or args.level, floor = args.floor,
+    expect = expect, type = args.type, normalize = args.normalize,
+    names = runs.namer { canonical = not args.no_canonical, templates = args.no_templates } }
+end
+
+-- Profiles that must not decide anything end the gate.
+local function refusal(args, taken)
+  for _, side in ipairs(sides) do
+    for i, run in ipairs(taken[side]) do
+      local why = runs.refusal(run, args.min_samples)
+      if why then return ("run %d of %s cannot be judged by: %s"):format(i, side, why) end
+    end
+  end
+end
+
+local function first_start(list)
+  local least
+  for _, p in ipairs(list) do
+    local start = p:meta "start"
+    if start and start > 0 and (not least or start < least) then least = start end
+  end
+  return least
+end
+
+-- What makes the comparison doubtful without forbidding it.
+local function notes_of(profiles)
+  local notes = {}
+  for _, key in ipairs { "collector", "engine", "period" } do
+    local x, y = profiles.before[1]:meta(key), profiles.after[1]:meta(key)
+    if x ~= y then notes[#notes + 1] = ("%s differs: %s before, %s after"):format(key, tostring(x), tostring(y)) end
+  end
+  local x, y = first_start(profiles.before), first_start(profiles.after)
+  if x and y and y < x then
+    notes[#notes + 1] = "the runs of after are older than those of before: are they swapped?"
+  end
+  return notes
+end
+
+local function judged(args, profiles, level)
+  local options = options_of(args, level)
+  local taken = {}
+  for _, side in ipairs(sides) do taken[side] = counted(profiles[side], options) end
+  local why = refusal(args, taken)
+  if why then return nil, why, "INVAL" end
+  options.factor = factor_of(args, taken)
+  local result, message, code = judge.runs(taken, options)
+  if not result then return nil, message, code end
+  result.notes = notes_of(profiles)
+  return result
+end
+
+-- ---- making runs ------------------------------------------------------------------------------------------------
+
+local function variant(args, side)
+  return { command = args[side .. "_cmd"] or args.cmd, url = args[side .. "_url"] or args.url,
+    collector = args.collector, values = { duration = args.duration } }
+end
+
+-- One pair; profiles go to the end of the lists unless it warms up.
+local function take_pair(args, folder, number, before_first, profiles)
+  for _, side in ipairs(before_first and { "before", "after" } or { "after", "before" }) do
+    local what = variant(args, side)
+    what.path = ("%s/%s/%s%03d.pb.gz"):format(folder, side, profiles and "run" or ".warm", number)
+    if not args.collector then what.path = what.path:gsub("%.pb%.gz$", "") end
+    local p, why, code = trial.run(what)
+    if not p then return nil, ("%s, run %d: %s"):format(side, number, why), code end
+    if profiles then table.insert(profiles[side], p) else os.remove(what.path) end
+  end
+  return true
+end
+
+local function prepare_folder(args)
+  local folder = args.keep or ("%s/flame-graph-gate-%d"):format(os.getenv "TMPDIR" or "/tmp", system.time())
+  for _, side in ipairs(sides) do assert(trial.folder(folder .. "/" .. side)) end
+  return folder
+end
+
+-- Runs until the number is reached or, with --max-runs, the answer is settled: looks at 1/k, 2/k … of the runs.
+local function make(args)
+  local folder, seed = prepare_folder(args), args.seed or system.time() % 1000000
+  local most = args.max_runs or args.runs
+  local order, profiles = trial.order(most, trial.random(seed)), { before = {}, after = {} }
+  fg.log("seed %d; the runs are kept in %s", seed, folder)
+  for i = 1, args.warmup do assert(take_pair(args, folder, i, true, nil)) end
+  local bar <close> = fg.progress { text = "making runs" }
+  local spent = 0
+  for i = 1, most do
+    bar:update { text = ("pair %d of %d"):format(i, most) }
+    assert(take_pair(args, folder, i, order[i], profiles))
+    if args.max_runs and i >= args.runs and (i % args.runs == 0 or i == most) then
+      local allowed = verdict.spent(args.level, i / most)
+      local level = allowed - spent
+      if level > 1e-12 then
+        local result = assert(judged(args, profiles, level))
+        result.again = ("--seed %d"):format(seed)
+        if result.answer ~= "inconclusive" or i == most then return result end
+        spent = allowed
+      end
+    end
+  end
+  local result = assert(judged(args, profiles))
+  result.again = ("flame-graph gate --before '%s/before/*' --after '%s/after/*' --budget %s"):format(folder, folder,
+    args.budget)
+  return result
+end
+
+-- ---- calibration ------------------------------------------------------------------------------------------------
+
+-- Runs of one program, split at random into two sides many times: whatever is found then is a false alarm.
+local function calibrate(args)
+  local folder = prepare_folder(args)
+  local list, random = {}, trial.random(args.seed or 1)
+  if args.before then
+    list = assert(runs.read(args.before))
+  else
+    for i = 1, args.runs do
+      local what = variant(args, "before")
+      what.path = ("%s/before/run%03d%s"):format(folder, i, args.collector and ".pb.gz" or "")
+      list[i] = assert(trial.run(what))
+    end
+  end
+  local options = options_of(args)
+  local all, half, alarms, detectable = counted(list, options), #list // 2, 0, {}
+  options.factor = 1
+  for _ = 1, args.trials do
+    for i = #all, 2, -1 do
+      local k = random(i)
+      all[i], all[k] = all[k], all[i]
+    end
+    local split = { before = table.move(all, 1, half, 1, {}), after = table.move(all, half + 1, 2 * half, 1, {}) }
+    local result = assert(judge.runs(split, options))
+    if result.answer == "fail" then alarms = alarms + 1 end
+    for _, f in ipairs(result.features) do
+      if f.judged then
+        local key = f.kind .. " " .. f.name
+        detectable[key] = detectable[key] or { name = f.name, kind = f.kind, sum = 0, n = 0, most = f.most }
+        detectable[key].sum, detectable[key].n = detectable[key].sum + f.detectable, detectable[key].n + 1
+      end
+    end
+  end
+  local lines = { ("%d comparisons of the program with itself, %d runs a side: %d false alarms (%.2f %%)"):format(
+    args.trials, half, alarms, 100 * alarms / args.trials) }
+  local rows = {}
+  for _, row in pairs(detectable) do rows[#rows + 1] = row end
+  table.sort(rows, function(a, b) return a.most > b.most or a.most == b.most and a.name < b.name end)
+  for i, row in ipairs(rows) do
+    if i > 20 then break end
+    lines[#lines + 1] = ("  %-6s %-40s detectable from %+.1f %%"):format(row.kind, row.name, 100 * row.sum / row.n)
+  end
+  return table.concat(lines, "\n") .. "\n"
+end
+
+-- ---- the recipe -------------------------------------------------------------------------------------------------
+
+local function environment_notes(args)
+  local texts = {}
+  for _, side in ipairs(sides) do
+    local file = io.open((args[side][1]:match "^(.-)[^/]*$") .. ".environment")
+    texts[side] = file and file:read "a"
+    if file then file:close() end
+  end
+  return texts.before and texts.after and trial.differences(texts.before, texts.after) or {}
+end
+
+local function saved(args)
+  local profiles = {}
+  local before = args.before
+  if args.baseline then before = { args.baseline } end
+  args.before = before
+  for _, side in ipairs(sides) do profiles[side] = assert(runs.read(args[side])) end
+  local result = assert(judged(args, profiles))
+  for _, note in ipairs(environment_notes(args)) do table.insert(result.notes, note) end
+  result.again = ("flame-graph gate --before '%s' --after '%s' --budget %s"):format(
+    table.concat(before, "' --before '"), table.concat(args.after, "' --after '"), args.budget)
+  return result
+end
+
+local function makes_runs(args)
+  return (args.before_cmd and args.after_cmd) or (args.before_url and args.after_url and args.collector)
+end
+
+local function problem(args)
+  local ok, why = judge.budgets(args.budget)
+  if not ok then return "--budget " .. why end
+  for _, path in ipairs(args.report or {}) do
+    if not report.format(path) then return ("--report %s: ends in .txt, .md, .json or .xml"):format(path) end
+  end
+  if args.normalize == "per-unit" and not (args.units_before and args.units_after) then
+    return "--normalize per-unit needs --units-before and --units-after"
+  end
+  if args.calibrate then
+    if not (args.cmd or args.before or args.url) then return "--calibrate needs --cmd, --before or --url" end
+  elseif not makes_runs(args) and not ((args.before or args.baseline) and args.after) then
+    return "give --before and --after, or --before-cmd and --after-cmd, or --before-url, --after-url and --collector"
+  end
+end
+
+local answers = { fail = "regression", inconclusive = "inconclusive" }
+
+return fg.recipe {
+  name = "gate",
+  summary = "Judge whether a change made a program slower: pass, fail or inconclusive",
+  description = "Compares many runs of each side and knows how noisy they are. Exit status: 0 the budget is kept, 1 it "
+    .. "is exceeded, 3 the runs cannot tell (the report says what would settle it), 2 trouble, profiles of poor "
+    .. "quality included. A command that is run without --collector writes its profile into the file that $FG_PROFILE names.",
+  examples = {
+    "flame-graph gate --before 'runs/a/*' --after 'runs/b/*' --budget 2%",
+    "flame-graph gate --before-cmd ./old --after-cmd ./new --runs 20 --collector perf --budget 'total=1%,parse_.*=5%'",
+    "flame-graph gate --calibrate --before 'runs/a/*'",
+  },
+  args = {
+    { "before", type = "path", list = true, metavar = "RUNS", help = "runs to compare with: files, folder, pattern" },
+    { "after", type = "path", list = true, metavar = "RUNS", help = "runs to judge" },
+    { "baseline", type = "path", metavar = "DIR", help = "folder of runs to compare with: the last good ones" },
+    { "budget", metavar = "SHARE", default = "2%", help = "growth that is allowed: 2%, or 'total=1%,REGEX=5%'" },
+    { "expect", type = "pattern", list = true, help = "functions that are meant to change" },
+    { "level", type = "number", default = 0.01, min = 1e-6, max = 0.2, help = "false discovery rate" },
+    { "floor", type = "number", default = 10, min = 1, help = "functions with fewer samples a run are not judged" },
+    { "min_samples", type = "integer", default = 100, help = "samples that each run must have" },
+    { "normalize", type = "enum", choices = { "absolute", "share", "per-unit" }, default = "absolute",
+      help = "values as measured, shares of the whole, or by units of work" },
+    { "units_before", type = "number", min = 1e-9, help = "units of work in a run of before: requests, iterations" },
+    { "units_after", type = "number", min = 1e-9, help = "units of work in a run of after" },
+    { "no_canonical", type = "boolean", help = "match names as they are" },
+    { "no_templates", type = "boolean", help = "match C++ names without their template arguments" },
+    { "show_rules", type = "boolean", help = "print the rules that make names canonical, and end" },
+    { "report", type = "path", list = true, metavar = "FILE",
+      help = "report to write: .txt, .md, .json, .xml (JUnit); otherwise a text on standard output" },
+    { "type", metavar = "TYPE", help = "value type to compare (cpu, alloc_space, …)" },
+    { "before_cmd", metavar = "COMMAND", help = "makes a run of before" },
+    { "after_cmd", metavar = "COMMAND", help = "makes a run of after" },
+    { "cmd", metavar = "COMMAND", help = "makes a run, for --calibrate" },
+    { "before_url", type = "url", help = "service to compare with" },
+    { "after_url", type = "url", help = "service to judge" },
+    fg.arg.url { help = "service to calibrate with" },
+    { "collector", type = "collector", help = "what makes the profiles" },
+    fg.arg.duration { default = "10s", help = "how long a run of a service is profiled" },
+    { "runs", type = "integer", min = 2, default = 20, help = "runs a side; with --max-runs, runs between two looks" },
+    { "max_runs", type = "integer", min = 2, help = "go on until it is settled, at most so many runs a side" },
+    { "warmup", type = "integer", default = 1, help = "pairs of runs that are not counted" },
+    { "keep", type = "path", metavar = "DIR", help = "folder for the runs that are made" },
+    { "seed", type = "integer", help = "of the order of the runs" },
+    { "calibrate", type = "boolean", help = "compare a program with itself, and say how often that fails" },
+    { "trials", type = "integer", default = 500, min = 1, help = "comparisons of --calibrate" },
+  },
+  run = function(args)
+    if args.show_rules then return files.write("-", canonical.show()) end
+    local why = problem(args)
+    if why then return nil, why, "INVAL" end
+    if args.calibrate then return files.write("-", calibrate(args)) end
+    local result = (makes_runs(args) and make or saved)(args)
+    for _, path in ipairs(args.report or { "-" }) do
+      assert(files.write(path, report.of(result, report.format(path))))
+    end
+    local answer = answers[result.answer]
+    if answer then
+      return answer, ("%s: %d beyond the budget, %d open"):format(result.answer, #result.failed, #result.open)
+    end
+    return true
+  end,
+}

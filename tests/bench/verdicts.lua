@@ -1,0 +1,230 @@
+-- What the gate's verdicts are worth, measured on recorded runs: the table of docs/verdicts.md.
+--
+--   ./dev bench verdicts            or, in a built tree: lua5.4 tests/bench/verdicts.lua [TRIALS]
+--
+-- A CSV of tests/data has a row for each run: variant, run, then samples by function. Runs are drawn at random without
+-- replacement, again and again. `a` against `a` shows false alarms; a growth that is put into one side shows what is
+-- detected at the detectable effect; `a` against `b`, where there is a `b`, shows power beside a paired t test.
+
+local root = arg[0]:match "^(.-)tests/bench/[^/]*$" or "./"
+local build = os.getenv "FG_BUILD" or root .. "build"
+package.cpath = build .. "/lua/?.so;" .. package.cpath
+require "flamegraph"
+local judge = require "flamegraph.judge"
+local trial = require "flamegraph.trial"
+local verdict = require "flamegraph.verdict"
+
+local trials = tonumber(arg[1]) or 1000
+local level, floor = 0.01, 10
+local random = trial.random(20)
+
+local function read(name)
+  local sides, functions = { a = {}, b = {} }, {}
+  for line in io.lines(root .. "tests/data/" .. name) do
+    local variant, rest = line:match "^(%w+),%w+,(.*)$"
+    if sides[variant] then
+      local run = { self = {}, total = {}, parents = {}, whole = 0, counts = {} }
+      for n in rest:gmatch "%d+" do run.counts[#run.counts + 1] = tonumber(n) end
+      table.insert(sides[variant], run)
+    else
+      for f in rest:gmatch "[^,]+" do functions[#functions + 1] = f end
+    end
+  end
+  return sides, functions
+end
+
+-- The stacks of a run: each function by itself.
+local function stacks_of(run, functions)
+  return function()
+    local i = 0
+    return function()
+      i = i + 1
+      if functions[i] then return { { name = functions[i] } }, run.counts[i] end
+    end
+  end
+end
+
+local function named(run, functions)
+  local out = { self = {}, total = {}, parents = {}, whole = 0, scale = 1,
+    profile = { stacks = stacks_of(run, functions) } }
+  for i, name in ipairs(functions) do
+    out.self[name], out.total[name] = run.counts[i], run.counts[i]
+    out.whole = out.whole + run.counts[i]
+  end
+  return out
+end
+
+local function shuffled(list)
+  local out = table.move(list, 1, #list, 1, {})
+  for i = #out, 2, -1 do
+    local k = random(i)
+    out[i], out[k] = out[k], out[i]
+  end
+  return out
+end
+
+local function counts_of(runs)
+  local rows = {}
+  for i, run in ipairs(runs) do rows[i] = run.counts end
+  return rows
+end
+
+local function changes_of(before, after, budget)
+  local budgets = {}
+  for i = 1, #before[1].counts do budgets[i] = budget end
+  return assert(verdict.judge(counts_of(before), counts_of(after), budgets, 1, floor, level))
+end
+
+-- Each of `n` samples is kept with a probability of `share`.
+local function thinned(n, share)
+  local kept = 0
+  for _ = 1, n do
+    if random(1000000) <= share * 1000000 then kept = kept + 1 end
+  end
+  return kept
+end
+
+-- What a function with more work counts: where the noise is from run to run, its count times the growth; where it is
+-- sampling, more samples, which are as random as those that it has: drawn from other runs.
+local function grown(runs, f, growth, pool, dispersion)
+  local out = {}
+  for i, run in ipairs(runs) do
+    local counts = table.move(run.counts, 1, #run.counts, 1, {})
+    if dispersion > 2 then
+      counts[f] = math.floor(counts[f] * (1 + growth) + random(1000) / 1000)
+    else
+      local left = growth
+      while left > 0 do
+        counts[f] = counts[f] + thinned(pool[random(#pool)].counts[f], math.min(left, 1))
+        left = left - 1
+      end
+    end
+    out[i] = { counts = counts }
+  end
+  return out
+end
+
+-- Variance over mean of a function in all runs.
+local function dispersion_of(runs, f)
+  local sum, squares = 0, 0
+  for _, run in ipairs(runs) do sum, squares = sum + run.counts[f], squares + run.counts[f] ^ 2 end
+  local mean = sum / #runs
+  return (squares / #runs - mean ^ 2) / math.max(mean, 1e-9)
+end
+
+-- ---- the simple method: paired t, Benjamini and Hochberg --------------------------------------------------------
+
+local function t_tail(t, df)
+  return verdict.t_tail(t, df)
+end
+
+local function paired(before, after)
+  local found, ps = {}, {}
+  for f = 1, #before[1].counts do
+    local n, sum, squares, size = #before, 0, 0, 0
+    for i = 1, n do
+      local d = after[i].counts[f] - before[i].counts[f]
+      sum, squares = sum + d, squares + d * d
+      size = size + (after[i].counts[f] + before[i].counts[f]) / 2
+    end
+    local mean = sum / n
+    local sd = math.sqrt(math.max(0, squares - n * mean * mean) / (n - 1))
+    if size / n >= floor then
+      local p = sd > 0 and 2 * t_tail(math.abs(mean) / (sd / math.sqrt(n)), n - 1) or 1
+      ps[#ps + 1] = { f = f, p = p }
+    end
+  end
+  table.sort(ps, function(x, y) return x.p < y.p end)
+  local last = 0
+  for rank, one in ipairs(ps) do
+    if one.p <= level * rank / #ps then last = rank end
+  end
+  for rank = 1, last do found[ps[rank].f] = true end
+  return found
+end
+
+-- ---- measurements -----------------------------------------------------------------------------------------------
+
+-- A against A: verdicts that fail, and how often the most often reported function is reported.
+local function false_alarms(runs, functions, n)
+  local options = { budgets = assert(judge.budgets "2%"), level = level, floor = floor, factor = 1,
+    names = function(name) return name end }
+  local failed, reported, most = 0, {}, 0
+  for _ = 1, trials do
+    local drawn = shuffled(runs)
+    local sides = { before = {}, after = {} }
+    for i = 1, n do
+      sides.before[i], sides.after[i] = named(drawn[i], functions), named(drawn[n + i], functions)
+    end
+    local result = assert(judge.runs(sides, options))
+    if result.answer == "fail" then failed = failed + 1 end
+    for _, f in ipairs(result.changed) do
+      reported[f.name] = (reported[f.name] or 0) + 1
+      most = math.max(most, reported[f.name])
+    end
+  end
+  return failed / trials, most / trials
+end
+
+-- The share found of growths as large as the detectable effect that was printed.
+local function detection(runs, n)
+  local found, tried = 0, 0
+  for _ = 1, trials do
+    local drawn = shuffled(runs)
+    local before, after = table.move(drawn, 1, n, 1, {}), table.move(drawn, n + 1, 2 * n, 1, {})
+    local changes, judged = changes_of(before, after, 0.02), {}
+    for f, c in ipairs(changes) do
+      if c.judged and c.detectable < 10 then judged[#judged + 1] = f end
+    end
+    if #judged > 0 then
+      local f = judged[random(#judged)]
+      local c = changes_of(before, grown(after, f, changes[f].detectable, runs, dispersion_of(runs, f)), 0.02)[f]
+      tried = tried + 1
+      if c.beyond <= level and c.growth > 0 then found = found + 1 end
+    end
+  end
+  return tried > 0 and found / tried or nil
+end
+
+-- How many of the judged functions that do change (`changed`: their columns) are found: ours, paired t.
+local function power(sides, changed, n)
+  local ours, theirs = 0, 0
+  for _ = 1, trials do
+    local before = table.move(shuffled(sides.a), 1, n, 1, {})
+    local after = table.move(shuffled(sides.b), 1, n, 1, {})
+    local changes, found = changes_of(before, after, 0), paired(before, after)
+    for _, f in ipairs(changed) do
+      if changes[f].judged and changes[f].adjusted <= level then ours = ours + 1 end
+      if found[f] then theirs = theirs + 1 end
+    end
+  end
+  return ours / trials / #changed, theirs / trials / #changed
+end
+
+local programs = {
+  { file = "gate-runs.csv", name = "one thread, memory", changed = { 4, 11, 23 } },
+  { file = "gate-threads.csv", name = "four threads" },
+  { file = "gate-service.csv", name = "Node service" },
+}
+
+local function share(x)
+  return x and ("%.1f %%"):format(100 * x) or "–"
+end
+
+print(("%d trials for each figure; level %g %%, budget 2 %%, floor %d samples a run\n"):format(trials, 100 * level,
+  floor))
+print("| program | runs a side | whole verdict false | most reported function | found at the detectable effect | "
+  .. "power, paired t |")
+print("|---|---:|---:|---:|---:|---:|")
+for _, program in ipairs(programs) do
+  local sides, functions = read(program.file)
+  for _, n in ipairs { 3, 5, 7, 10, 15, 20, 30 } do
+    if 2 * n <= #sides.a then
+      local whole, one = false_alarms(sides.a, functions, n)
+      local ours, theirs
+      if program.changed then ours, theirs = power(sides, program.changed, n) end
+      print(("| %s | %d | %s | %s | %s | %s |"):format(program.name, n, share(whole), share(one),
+        share(detection(sides.a, n)), ours and share(ours) .. ", " .. share(theirs) or "–"))
+    end
+  end
+end
