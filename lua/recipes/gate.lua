@@ -238,7 +238,8 @@ return fg.recipe {
   summary = "Judge whether a change made a program slower: pass, fail or inconclusive",
   description = "Compares many runs of each side and knows how noisy they are. Exit status: 0 the budget is kept, 1 it "
     .. "is exceeded, 3 the runs cannot tell (the report says what would settle it), 2 trouble, profiles of poor "
-    .. "quality included. A command that is run without --collector writes its profile into the file that $FG_PROFILE names.",
+    .. "quality included."
+    .. " A command that is run without --collector writes its profile into the file that $FG_PROFILE names.",
   examples = {
     "flame-graph gate --before 'runs/a/*' --after 'runs/b/*' --budget 2%",
     "flame-graph gate --before-cmd ./old --after-cmd ./new --runs 20 --collector perf --budget 'total=1%,parse_.*=5%'",
