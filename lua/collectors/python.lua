@@ -21,11 +21,11 @@ local function has_py_spy()
 end
 
 local function sample(args)
-  if args.pid then
-    local process, message, code = fg.expect_runtime(args.pid, "python")
-    if not process then return nil, message, code end
-  end
-  local p, message, code = fg.sample {
+  local process, message, code = fg.process(args.pid)
+  if process and process.exe then process, message, code = fg.expect_runtime(args.pid, "python") end
+  if not process then return nil, message, code end -- one that may not be looked at: the sampler says which right lacks
+  local p
+  p, message, code = fg.sample {
     sampler = "python", pid = args.pid, duration = args.duration, rate = args.rate,
     subprocesses = args.subprocesses, gil = args.gil, idle = args.idle, lines = args.lines,
     threads = args.threads, blocking = args.blocking,

@@ -147,6 +147,17 @@ static bool take(py_found *out, py_memory *m, uint32_t minor, uint64_t runtime, 
     return true;
 }
 
+/* The main interpreter has the number 0, and its newest thread has none before it: lists have no such words there. */
+static bool is_main(py_memory *m, const py_layout *l, uint64_t interp) {
+    uint64_t id = 1, previous = 1, code;
+    return is_interpreter(m, l, interp) && py_memory_read(m, interp + l->interp_id, &id, sizeof id) &&
+           id == 0 &&
+           py_memory_read(m, read_word(m, interp + l->interp_threads), &previous, sizeof previous) &&
+           previous == 0 &&
+           py_memory_read(m, read_word(m, read_word(m, interp + l->interp_threads) + l->thread_frame), &code,
+                          8);
+}
+
 /*
  * Look through writable memory. The runtime has the head of the list of interpreters and behind it, from the start on,
  * the main one: two equal words that point to an interpreter. 3.13 and later begin with a mark.
@@ -158,7 +169,8 @@ static bool scan_words(py_found *out, py_memory *m, uint32_t minor, uint64_t add
     for (size_t i = 0; i + 1 < n; i++) {
         uint64_t at = address + i * sizeof *words;
         if (memcmp(&words[i], "xdebugpy", 8) == 0 && take(out, m, minor, at, "scan")) return true;
-        if (!has_layout || minor >= 13 || !words[i] || words[i] != words[i + 1] || words[i] & 7) continue;
+        if (!has_layout || minor >= 13 || !words[i] || words[i] != words[i + 1]) continue;
+        if (!is_main(m, &l, words[i])) continue;
         if (take(out, m, minor, at - l.runtime_head, "scan")) return true;
     }
     return false;
