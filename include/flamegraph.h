@@ -339,12 +339,13 @@ typedef struct fg_write_options {
     const char *colors;     /**< name of a palette; NULL: by the view */
     const char *view;       /**< "flame" or "hotcold"; NULL: "flame", or "diff" for a diff */
     const char *count_name; /**< what a value is called; NULL: the value type's unit */
-    double width;           /**< of the picture, in px; 0: 1200 */
+    double width;           /**< of the picture, in px; 0: 1200. term: in columns; 0: 100 */
     double min_width; /**< frames narrower than this (px) are not drawn statically; 0: 0.1, negative: none */
     bool inverted;    /**< icicle: root at the top */
     bool reverse;     /**< turn stacks around first: leaves become roots */
     bool hash;        /**< colours by a hash of the name alone */
-    size_t limit;     /**< rows in summaries; 0: 20 in Markdown, all in JSON */
+    size_t limit;     /**< rows in summaries; 0: 20 in Markdown, 10 in term, all in JSON */
+    bool plain;       /**< term: no colours */
 } fg_write_options;
 
 /** Write a profile to a file; "-" is standard output (name a format). The file appears whole or not at all.

@@ -1,5 +1,6 @@
 -- What is written: checked before anything runs, and told at the end.
 
+local browser = require "flamegraph.browser"
 local check = require "flamegraph.check"
 local log = require "flamegraph.log"
 local profile = require "flamegraph.profile"
@@ -31,11 +32,20 @@ local function format_named(name)
   end
 end
 
+--- `--output term` is the terminal: standard output, in the format of that name.
+-- @tparam table values resolved arguments with `output` and `picture`, which are changed
+function output.resolve(values)
+  if values.output ~= "term" then return end
+  values.output = "-"
+  values.picture.format = values.picture.format or "term"
+end
+
 --- Whether a profile could be written to a path: a message, or nil where nothing is in the way.
 -- @tparam string path
 -- @tparam table picture options of p:write
 function output.problem(path, picture)
   local format = picture.format
+  if picture.open and path == "-" then return "--open shows a file: name one with --output" end
   local row = format and format_named(format) or writer_for(path)
   if picture.reverse and row and not row.reads then -- what is not read back is a summary
     return ("--reverse turns stacks around, and %s has none: it counts functions"):format(row.name)
@@ -105,13 +115,34 @@ function output.keep(p, path, word)
   return ("the profile is kept in %s"):format(file)
 end
 
+-- The picture's flags as options of p:write. What stands in a terminal is as wide as that, and plain where it is none.
+local function write_options(picture)
+  local options = {}
+  for key, value in pairs(picture) do
+    if key ~= "open" then options[key] = value end
+  end
+  if options.format ~= "term" then return options end
+  local columns = system.columns(1)
+  options.width = options.width or columns and math.max(40, math.min(columns, 1000))
+  options.plain = not columns or os.getenv "NO_COLOR" ~= nil or os.getenv "TERM" == "dumb"
+  return options
+end
+
+local function open(path)
+  local ok, why = browser.open(path)
+  if not ok then log.info(("%s is not opened: %s"):format(path, why)) end
+end
+
 --- Let each write be told, and let the picture's flags go to what they are meant for.
 -- @tparam string|nil path where the flags apply
 -- @tparam table|nil picture options of p:write
 function output.prepare(path, picture)
   profile.outputs {
-    options = path and { [path] = picture } or {},
-    written = function(written, p, asked) log.info(summary(written, p, asked)) end,
+    options = path and { [path] = write_options(picture) } or {},
+    written = function(written, p, asked)
+      log.info(summary(written, p, asked))
+      if path and picture.open and written == path then open(path) end
+    end,
   }
 end
 

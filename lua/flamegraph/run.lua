@@ -12,6 +12,7 @@ function run.prepare(declaration, given)
   local values, why, source = args.resolve(declaration.args, given, config.of(declaration))
   if not values then return nil, why, source end
   if declaration.args.picture then
+    output.resolve(values)
     why = output.problem(values.output, values.picture)
     if why then return nil, why, "given" end
   end

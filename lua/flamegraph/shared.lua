@@ -17,7 +17,7 @@ local singles = {
   { "pid", type = "pid", help = "process to profile" },
   { "input", type = "path", help = "profile to read; - is standard input" },
   { "output", type = "output", default = "flamegraph.svg",
-    help = "file to write, its suffix chooses the format; - is standard output" },
+    help = "file to write, its suffix chooses the format; - is standard output, term the terminal" },
   { "normalize", type = "enum", choices = { "auto", "absolute", "share" }, default = "auto",
     help = "values as measured, or shares of the whole; auto: shares where duration or rate differ" },
 }
@@ -72,7 +72,7 @@ local picture = {
   { "title", help = "otherwise made from what is known of the profile" },
   { "subtitle", help = "the line below it" },
   { "width", type = "number", metavar = "PX", min = least_width, max = most_width,
-    help = "width of the picture; otherwise 1200" },
+    help = "width of the picture; otherwise 1200, in a terminal its own" },
   { "min_width", type = "number", metavar = "PX", min = 0, max = most_width,
     help = "frames narrower than this are not drawn without scripts" },
   { "inverted", type = "boolean", help = "roots at the top" },
@@ -82,6 +82,7 @@ local picture = {
   { "count_name", metavar = "TEXT", help = "what a value is called" },
   { "type", metavar = "TYPE", help = "value type to show (cpu, alloc_space, …)" },
   { "format", type = "format", help = "instead of the one that the suffix of --output says" },
+  { "open", type = "boolean", help = "show the file in the browser ($BROWSER, or the desktop's)" },
 }
 
 local function copy(from)

@@ -22,6 +22,7 @@ static const fg__option write_rows[] = {
     {"reverse", FG__OPTION_BOOL, offsetof(fg_write_options, reverse)},
     {"hash", FG__OPTION_BOOL, offsetof(fg_write_options, hash)},
     {"limit", FG__OPTION_SIZE, offsetof(fg_write_options, limit)},
+    {"plain", FG__OPTION_BOOL, offsetof(fg_write_options, plain)},
     {NULL, FG__OPTION_ANY, 0},
 };
 _Static_assert(sizeof(size_t) == sizeof(uint64_t), "limit is stored as FG__OPTION_SIZE");
@@ -56,12 +57,13 @@ static void push_output_field(lua_State *L, const char *key) {
  * @tparam[opt] string options.subtitle
  * @tparam[opt] string options.colors name of a palette
  * @tparam[opt] string options.count_name what a value is called
- * @tparam[opt=1200] number options.width px
+ * @tparam[opt=1200] number options.width px; of "term": columns
  * @tparam[opt=0.1] number options.min_width px; narrower frames are not drawn without scripts
  * @tparam[opt=false] boolean options.inverted roots at the top
  * @tparam[opt=false] boolean options.reverse turn stacks around first; summaries have none
  * @tparam[opt=false] boolean options.hash colours by a hash of the name alone
  * @tparam[opt=20] integer options.limit rows in summaries
+ * @tparam[opt=false] boolean options.plain "term" without colours
  * @treturn boolean|nil true; nil, message, code: "IO", "INVAL"
  * @usage assert(p:write("cpu.svg", { title = "CPU" }))
  */

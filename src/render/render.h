@@ -5,7 +5,7 @@
  *   picture.c  options and profile resolved to what is drawn: column, view, colours, widths
  *   layout.c   which frame goes where                    view.c     the views: flame, hotcold, diff
  *   palette.c  colours                                   caption.c  title, subtitle and warnings
- *   svg.c      the SVG                                   viewer/    what a browser runs and how it looks
+ *   svg.c      the SVG           term.c for a terminal    viewer/    what a browser runs and how it looks
  *
  *      options ┐
  *      profile ┴▶ picture ──layout──▶ boxes, row by row ──▶ static frames ┐
@@ -18,7 +18,7 @@
 #include "formats/format.h"
 
 /* Rows of the table in writers.c. */
-extern const fg_format fg__svg_writer;
+extern const fg_format fg__svg_writer, fg__term;
 
 /* ---- colours --------------------------------------------------------------------------------- */
 

@@ -6,6 +6,7 @@
 /* clang-format off */
 static const fg_format *const renderers[] = {
     &fg__svg_writer,
+    &fg__term,
     NULL,
 };
 /* clang-format on */
