@@ -2,6 +2,7 @@
 
   line    what is typed; bash runs it in a folder of the suite's own. $P is the target's process id. Only the time is
           shortened: `--duration 30` is typed as `--duration 3`, and where none is typed the user's config.lua says so.
+  folder  a folder of this suite whose files are there as well
   on      the target that it profiles (a folder of tests/targets) while that is under load; none for what reads files
   port    where the target listens, as the defaults of the command expect
   secret  the variable that holds the target's token
