@@ -64,11 +64,12 @@ return fg.collector {
   summary = "Profile a running Python program from outside: CPython 3.8 to 3.14, nothing installed in it",
   examples = {
     "flame-graph python --pid 4242 --duration 30",
+    "flame-graph python 4242",
     "flame-graph python --pid 4242 --subprocesses --rate 250 --output workers.svg",
     "flame-graph python --pid 4242 --idle --threads --output waiting.svg",
   },
   args = {
-    { "pid", type = "pid", required = true, help = "the process" },
+    { "pid", type = "pid", required = true, positional = true, help = "the process" },
     fg.arg.duration "30s",
     { "rate", type = "number", default = 100, help = "samples per second" },
     { "subprocesses", type = "boolean", help = "its child processes as well, a tower for each" },

@@ -1,7 +1,7 @@
 """The command lines that people type, word for word, one row each.
 
   line    what is typed; bash runs it in a folder of the suite's own. $P is the target's process id. Only the time is
-          shortened: `--duration 30` is typed as `--duration 3`, and where none is typed the user's config.lua says so.
+          shortened: `--duration 30` is typed as `--duration 2`, and where none is typed the user's config.lua says so.
   folder  a folder of this suite whose files are there as well
   on      the target that it profiles (a folder of tests/targets) while that is under load; none for what reads files
   port    where the target listens, as the defaults of the command expect
@@ -34,6 +34,13 @@ LINES = [
     {"line": "flame-graph api", "on": "rust", "port": 8080, "secret": "RESQ_API_KEY", "frames": WORK},
     {"line": "flame-graph api --url http://localhost:8080 --api-key $RESQ_API_KEY --duration 30 --output api.svg",
      "on": "rust", "port": 8080, "secret": "RESQ_API_KEY", "frames": WORK},
+    {"line": "flame-graph pdie", "on": "pdie", "port": 8000, "frames": WORK},
+    {"line": "flame-graph pdie --url http://localhost:8000 --duration 30 --output pdie.svg", "on": "pdie", "port": 8000,
+     "frames": WORK},
+
+    # processes
+    {"line": "flame-graph python --pid $P --duration 30 --output python.svg", "on": "pdie", "frames": WORK},
+    {"line": "flame-graph python $P", "on": "pdie", "frames": WORK},
 
     # workflows
     {"line": "flame-graph load_test --collector hce --url http://localhost:3000 --load /work --rps 20 --warmup 1 "

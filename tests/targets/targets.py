@@ -5,7 +5,7 @@ A target is a folder here with a target.json:
   needs     commands it takes, each with the Debian packages that bring it
   build     command that builds it into {out}; left out when there is nothing to build
   start     command that serves on 127.0.0.1:$PORT (0: any free port) and prints "listening on URL" first
-  profile   how the suite `run` profiles it: see there
+  profile   how the suite `run` profiles it: see there; left out for those of other suites
 In commands, {source} is the target's folder and {out} its folder for build products, also $OUT. The service
 finds the token that it has to ask for in $TARGET_TOKEN.
 """
