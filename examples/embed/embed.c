@@ -14,7 +14,8 @@ static int print_hottest(fg_profile *profile) {
     if (err) return err;
     double whole = (double)fg_profile_total(profile, 0);
     for (size_t i = 0; i < count; i++)
-        printf("%5.1f %%  %s\n", 100 * (double)top[i].self / whole, fg_profile_frame_at(profile, top[i].frame).name);
+        printf("%5.1f %%  %s\n", 100 * (double)top[i].self / whole,
+               fg_profile_frame_at(profile, top[i].frame).name);
     fg_free(fg_profile_ctx(profile), top);
     return 0;
 }

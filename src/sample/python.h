@@ -184,8 +184,8 @@ typedef struct py_stack {
 } py_stack;
 
 /* Read the frames of a thread state. A negative error: no memory. */
-int py_stack_read(py_stack *out, py_codes *codes, const uint8_t *thread, double now, bool lines,
-                  py_verdict *verdict);
+int py_stack_read(py_stack *out, py_codes *codes, uint64_t address, const uint8_t *thread, double now,
+                  bool lines, py_verdict *verdict);
 
 /* ---- a process ----------------------------------------------------------------------------------------- */
 

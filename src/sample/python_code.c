@@ -5,7 +5,7 @@
 enum { CODE_SIZE = 256, MOST_TEXT = 4096, MOST_LINES = 1 << 20, FRAME_SPECIALS_3_11 = 9 };
 
 /* Seconds for which a code object is believed to be the same: programs that make code as they run are rare. */
-static const double believed = 0.05, restless_for = 1;
+static const double believed = 0.25, restless_for = 1;
 
 /* ---- text ----------------------------------------------------------------------------------------------- */
 

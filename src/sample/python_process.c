@@ -218,14 +218,14 @@ static int sample_thread(py_process *p, uint64_t address, const uint8_t *state, 
     py_verdict verdict;
     int err = thread_at(&t, p, address, state);
     if (err || is_done(at, t->tid) || !is_wanted(p, t, holds_gil)) return err;
-    err = py_stack_read(&p->stack, &p->codes, state, at->now, p->wishes->lines, &verdict);
+    err = py_stack_read(&p->stack, &p->codes, address, state, at->now, p->wishes->lines, &verdict);
     if (err) return err;
     for (int i = 1; i < TRIES && verdict == PY_TORN && !py_memory_gone(&p->memory); i++) {
         at->counts->torn++;
         py_memory_refresh(&p->memory);
         state = py_memory_get(&p->memory, address, THREAD_SIZE);
         if (!state) break;
-        err = py_stack_read(&p->stack, &p->codes, state, at->now, p->wishes->lines, &verdict);
+        err = py_stack_read(&p->stack, &p->codes, address, state, at->now, p->wishes->lines, &verdict);
         if (err) return err;
     }
     if (verdict == PY_TORN) at->counts->failed++;

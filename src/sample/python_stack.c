@@ -2,10 +2,14 @@
  * One thread's frames. A stack is torn when its frames were read at different times and do not belong together. What
  * gives it away: a frame without a code object, an instruction outside of its code, a chain that does not end or runs
  * in a circle, before 3.11 a caller that is not executing, from 3.11 on a frame that begins before its caller's end.
+ *
+ * A generator that has just yielded has no caller any more. This happens all the time, as tight loops resume one each
+ * few nanoseconds; but the caller is where the thread is now, so that the walk goes on from there.
  */
 #include "sample/python.h"
 
-enum { EXECUTING_3_8 = 1, EXECUTING_3_10 = 0, OWNED_BY_THREAD = 0, OWNED_BY_C = 3, CHUNK_HEAD = 24 };
+enum { EXECUTING_3_8 = 1, EXECUTING_3_10 = 0, CHUNK_HEAD = 24 };
+enum { OWNED_BY_THREAD = 0, OWNED_BY_GENERATOR = 1, OWNED_BY_C = 3 };
 enum { MOST_CHUNK = 1 << 20, ROUND = 512 };
 
 typedef struct walk {
@@ -55,6 +59,22 @@ static bool begin(walk *w, const uint8_t *thread) {
     return true;
 }
 
+/* The thread's frame as it is now; 0: none, or it cannot be read. */
+static uint64_t frame_now(const walk *w, uint64_t thread) {
+    uint64_t frame = 0, at = thread + w->layout->thread_frame;
+    if (!py_memory_read(w->memory, at, &frame, sizeof frame)) return 0;
+    if (!frame || !py_has_chunks(w->layout) || w->layout->minor > 12) return frame;
+    at = frame + w->layout->cframe_frame;
+    return py_memory_read(w->memory, at, &frame, sizeof frame) ? frame : 0;
+}
+
+/* Whether a frame belongs to a generator, of whatever kind; before 3.11 one that is not executing must. */
+static bool is_generator(const py_layout *l, const uint8_t *frame) {
+    if (l->minor < 10) return frame[l->frame_state] != EXECUTING_3_8;
+    if (l->minor == 10) return frame[l->frame_state] != EXECUTING_3_10;
+    return frame[l->frame_state] == OWNED_BY_GENERATOR;
+}
+
 static int64_t offset_of(const walk *w, const py_code *code, const uint8_t *frame) {
     const py_layout *l = w->layout;
     if (l->minor >= 11)
@@ -95,8 +115,8 @@ static int add_frame(py_stack *out, walk *w, const uint8_t *frame, double now, b
     return py_code_frame(&out->frames[out->count++], w->codes, code, offset, lines);
 }
 
-int py_stack_read(py_stack *out, py_codes *codes, const uint8_t *thread, double now, bool lines,
-                  py_verdict *verdict) {
+int py_stack_read(py_stack *out, py_codes *codes, uint64_t address, const uint8_t *thread, double now,
+                  bool lines, py_verdict *verdict) {
     walk w = {.codes = codes, .memory = codes->memory, .layout = codes->layout};
     out->count = 0;
     out->truncated = false;
@@ -113,7 +133,15 @@ int py_stack_read(py_stack *out, py_codes *codes, const uint8_t *thread, double 
         if (!frame) *verdict = PY_TORN;
         int err = frame && !is_foreign(&w, frame) ? add_frame(out, &w, frame, now, lines, verdict) : 0;
         if (err || *verdict == PY_TORN) return err;
-        w.frame = py_word(frame + w.layout->frame_back);
+        uint64_t back = py_word(frame + w.layout->frame_back);
+        if (!back && is_generator(w.layout, frame)) {
+            back = frame_now(&w, address);
+            if (!back || back == w.frame) { /* it runs again */
+                *verdict = PY_TORN;
+                return 0;
+            }
+        }
+        w.frame = back;
     }
     if (!out->count) *verdict = PY_EMPTY;
     return 0;
