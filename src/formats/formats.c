@@ -10,6 +10,7 @@ const fg_format *const fg__formats[] = {
     &fg__cpuprofile,
     &fg__perf_script,
     &fg__speedscope,
+    &fg__nettrace_format,
     &fg__json,
     &fg__markdown,
     &fg__svg_reader,
