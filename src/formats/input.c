@@ -27,6 +27,8 @@ typedef struct fg__source {
     int (*pull)(struct fg__source *s, fg_ctx *ctx, uint8_t *to, size_t n, size_t *got);
     void (*close)(struct fg__source *s, fg_ctx *ctx);
     int fd;
+    int (*ask)(void *user, fg_ctx *ctx, uint8_t *to, size_t n, size_t *got);
+    void *user; /* of `ask` */
     void *mapped;
     size_t mapped_size;
     /* of a source that unwraps another: */
@@ -49,6 +51,10 @@ static int pull_fd(fg__source *s, fg_ctx *ctx, uint8_t *to, size_t n, size_t *go
     if (r < 0) return fg__fail(ctx, FG_EIO, "cannot read: %s", strerror(errno));
     *got = (size_t)r;
     return 0;
+}
+
+static int pull_asked(fg__source *s, fg_ctx *ctx, uint8_t *to, size_t n, size_t *got) {
+    return s->ask(s->user, ctx, to, n, got);
 }
 
 static void close_fd(fg__source *s, fg_ctx *ctx) {
@@ -325,6 +331,18 @@ int fg__in_open_memory(fg_in **out, fg_ctx *ctx, const void *bytes, size_t n,
     if (!o) return FG_ENOMEM;
     show(o, bytes, n);
     return hand_over(out, o, 0);
+}
+
+int fg__in_open_pull(fg_in **out, fg_ctx *ctx,
+                     int (*pull)(void *user, fg_ctx *ctx, uint8_t *to, size_t n, size_t *got), void *user,
+                     const fg_read_options *options) {
+    opened *o = new_input(ctx, "input", options);
+    if (!o) return FG_ENOMEM;
+    o->in.source->pull = pull_asked;
+    o->in.source->ask = pull;
+    o->in.source->user = user;
+    *out = &o->in;
+    return 0;
 }
 
 /* Map what can be mapped; everything else is read. */

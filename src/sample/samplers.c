@@ -1,9 +1,10 @@
 /* The table of samplers. */
 #include "sample/sample.h"
 
-extern const fg__sampler_kind fg__python_sampler;
+extern const fg__sampler_kind fg__dotnet_sampler, fg__python_sampler;
 
 static const fg__sampler_kind *const samplers[] = {
+    &fg__dotnet_sampler,
     &fg__python_sampler,
     NULL,
 };
