@@ -64,14 +64,17 @@ static int read_head(fg__nettrace *trace) {
 }
 
 static int64_t since_1970(bytes *b) {
-    struct tm tm = {.tm_year = take_u16(b) - 1900, .tm_mon = take_u16(b) - 1};
+    struct tm tm = {0};
+    tm.tm_year = take_u16(b) - 1900;
+    tm.tm_mon = take_u16(b) - 1;
     take_u16(b); /* the day of the week */
     tm.tm_mday = take_u16(b);
     tm.tm_hour = take_u16(b);
     tm.tm_min = take_u16(b);
     tm.tm_sec = take_u16(b);
     int64_t milliseconds = take_u16(b), seconds = timegm(&tm);
-    return seconds < 0 ? 0 : seconds * 1000000000 + milliseconds * 1000000;
+    bool fits = seconds >= 0 && seconds < INT64_MAX / 1000000000 - 100;
+    return fits ? seconds * 1000000000 + milliseconds * 1000000 : 0;
 }
 
 static int read_trace(fg__nettrace *trace) {
@@ -176,10 +179,15 @@ int fg__nettrace_next(fg__nettrace *trace) {
 
 /* ---- the decoder ---------------------------------------------------------------------------------------------------- */
 
-int fg__nettrace_new(fg__nettrace **out, fg_in *in, fg__nettrace_sink *sink, void *user) {
+int fg__nettrace_new(fg__nettrace **out, fg_in *in, uint64_t max, fg__nettrace_sink *sink, void *user) {
     fg__nettrace *trace = fg__calloc(in->ctx, 1, sizeof *trace);
     if (!trace) return FG_ENOMEM;
-    *trace = (fg__nettrace){.ctx = in->ctx, .in = in, .sink = sink, .user = user, .names.unknown = FG__NONE};
+    *trace = (fg__nettrace){.ctx = in->ctx,
+                            .in = in,
+                            .sink = sink,
+                            .user = user,
+                            .budget = max / sizeof *trace->frames,
+                            .names.unknown = FG__NONE};
     *out = trace;
     return 0;
 }
@@ -189,8 +197,8 @@ void fg__nettrace_free(fg__nettrace *trace) {
     fg_ctx *ctx = trace->ctx;
     fg__nettrace_free_stacks(ctx, &trace->stacks);
     fg__nettrace_free_names(ctx, &trace->names);
-    void *owned[] = {trace->events.meanings, trace->events.writers, trace->events.text.bytes, trace->frames,
-                     trace};
+    void *owned[] = {trace->events.meanings,   trace->events.writers, trace->events.writer_index.slots,
+                     trace->events.text.bytes, trace->frames,         trace};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) fg_free(ctx, owned[i]);
 }
 
@@ -214,6 +222,9 @@ int fg__nettrace_add(fg__nettrace *trace, fg_profile *p, uint32_t prefix, uint32
                      const int64_t *values) {
     size_t n, count = 0;
     const uint64_t *addresses = fg__nettrace_stack(trace, stack, &n);
+    if (n + 1 > trace->budget)
+        return fg__fail(trace->ctx, FG_ELIMIT, "the stacks of the trace take too much room; raise max_input");
+    trace->budget -= n + 1;
     int err = fg__grow(trace->ctx, &trace->frames, &trace->frame_cap, n + 1, sizeof *trace->frames);
     if (err) return err;
     if (prefix != FG__NONE) trace->frames[count++] = prefix;

@@ -32,8 +32,11 @@ typedef struct fg__nettrace_sample {
 /* Gets each sample, in the order of the input; a negative error ends the reading. */
 typedef int fg__nettrace_sink(void *user, const fg__nettrace_sample *sample);
 
-/* Read from `in`, which has to live as long. The caller frees *out with fg__nettrace_free. */
-int fg__nettrace_new(fg__nettrace **out, fg_in *in, fg__nettrace_sink *sink, void *user);
+/*
+ * Read from `in`, which has to live as long. `max`: bytes that the stacks of a profile may take. The caller frees *out
+ * with fg__nettrace_free.
+ */
+int fg__nettrace_new(fg__nettrace **out, fg_in *in, uint64_t max, fg__nettrace_sink *sink, void *user);
 /* NULL is accepted. */
 void fg__nettrace_free(fg__nettrace *trace);
 /* Read the next object: 1; 0: that was the end of the trace; or a negative error. */

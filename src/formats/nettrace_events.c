@@ -117,12 +117,15 @@ static bool skip_head(bytes *b) {
 
 static int find_writer(writer **out, fg__nettrace *trace, uint64_t thread) {
     events *e = &trace->events;
-    for (size_t i = e->writer_count; i-- > 0;) {
-        if (e->writers[i].thread != thread) continue;
-        *out = &e->writers[i];
-        return 0;
+    uint64_t hash = fg__hash(&thread, sizeof thread);
+    uint32_t id;
+    for (uint32_t at = fg__table_first(&e->writer_index, hash);
+         (id = fg__table_id(&e->writer_index, at)) != FG__NONE; at = fg__table_next(&e->writer_index, at)) {
+        *out = &e->writers[id];
+        if ((*out)->thread == thread) return 0;
     }
     int err = fg__grow(trace->ctx, &e->writers, &e->writer_cap, e->writer_count + 1, sizeof *e->writers);
+    if (!err) err = fg__table_add(trace->ctx, &e->writer_index, hash, (uint32_t)e->writer_count);
     if (err) return err;
     *out = &e->writers[e->writer_count++];
     **out = (writer){.thread = thread};

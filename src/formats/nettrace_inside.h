@@ -113,6 +113,7 @@ typedef struct events {
     size_t meaning_count, meaning_cap;
     writer *writers;
     size_t writer_count, writer_cap;
+    fg__table writer_index;
     fg__buffer text;
 } events;
 
@@ -129,6 +130,7 @@ struct fg__nettrace {
     events events;
     uint32_t *frames; /* of one stack */
     size_t frame_cap;
+    uint64_t budget; /* frames that all stacks together may still have */
 };
 
 /* The bodies of a MetadataBlock and an EventBlock. */

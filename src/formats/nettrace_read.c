@@ -96,7 +96,7 @@ static int read_nettrace(fg_profile *p, fg_in *in, const fg_read_options *option
     reader r = {.ctx = p->ctx, .by_thread = options->with_tid};
     int err = fg_profile_add_type(p, "samples", "count");
     if (!err) err = fg_profile_add_type(p, "wall", "nanoseconds");
-    if (!err) err = fg__nettrace_new(&r.trace, in, on_sample, &r);
+    if (!err) err = fg__nettrace_new(&r.trace, in, fg__max_input(options), on_sample, &r);
     int more = err ? err : 1;
     while (more > 0) more = fg__nettrace_next(r.trace);
     err = more;

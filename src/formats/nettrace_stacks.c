@@ -41,6 +41,17 @@ static int read_stack(uint32_t *out, fg_ctx *ctx, stacks *s, bytes *b) {
     return intern(out, ctx, s, n);
 }
 
+/* The runtime counts upwards: numbers that do not are those of another count. */
+static void add_range(stacks *s, stack_range range) {
+    stack_range *last = s->range_count ? &s->ranges[s->range_count - 1] : NULL;
+    if (last && last->first + last->n == range.first) {
+        last->n += range.n;
+        return;
+    }
+    if (last && last->first + last->n > range.first) s->range_count = 0;
+    s->ranges[s->range_count++] = range;
+}
+
 int fg__nettrace_read_stacks(fg_ctx *ctx, stacks *s, bytes *b) {
     uint32_t first = take_u32(b), n = take_u32(b);
     if (b->wrong) return 0;
@@ -53,11 +64,7 @@ int fg__nettrace_read_stacks(fg_ctx *ctx, stacks *s, bytes *b) {
     if (err) return err;
     size_t from = s->id_count;
     for (uint32_t i = 0; i < n && !err && !b->wrong; i++) err = read_stack(&s->ids[s->id_count++], ctx, s, b);
-    stack_range *last = s->range_count ? &s->ranges[s->range_count - 1] : NULL;
-    if (last && last->first + last->n == first)
-        last->n += n;
-    else
-        s->ranges[s->range_count++] = (stack_range){first, n, from};
+    if (!err) add_range(s, (stack_range){first, n, from});
     return err;
 }
 
@@ -65,13 +72,17 @@ void fg__nettrace_forget_stacks(stacks *s) {
     s->range_count = s->id_count = 0;
 }
 
-/* The runtime counts upwards, so that the last range is nearly always the only one. */
 uint32_t fg__nettrace_find_stack(const stacks *s, uint32_t number) {
-    for (size_t i = s->range_count; i-- > 0;) {
-        const stack_range *r = &s->ranges[i];
-        if (number >= r->first && number - r->first < r->n) return s->ids[r->from + (number - r->first)];
+    size_t low = 0, high = s->range_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (s->ranges[middle].first <= number)
+            low = middle + 1;
+        else
+            high = middle;
     }
-    return FG__NONE;
+    const stack_range *r = low ? &s->ranges[low - 1] : NULL;
+    return r && number - r->first < r->n ? s->ids[r->from + (number - r->first)] : FG__NONE;
 }
 
 void fg__nettrace_free_stacks(fg_ctx *ctx, stacks *s) {

@@ -14,7 +14,8 @@
 /* The longest silence after the session was told to end; cells that are divided at once; clocks further apart than this
  * are not the same clock (ns). */
 static const double silence = 30;
-enum { CELLS_AT_ONCE = 1 << 20 };
+enum { CELLS_AT_ONCE = 1 << 20, STACKS_MAX = 1 << 30 };
+static const uint64_t STREAM_MAX = (uint64_t)1 << 50; /* days of it: what is kept is bounded by itself */
 static const int64_t same_clock = 5000000000;
 
 struct options {
@@ -139,7 +140,7 @@ static int on_sample(void *user, const fg__nettrace_sample *s) {
     observer->observer = true;
     err = dn_thread_find(&thread, dn->s.ctx, &dn->threads, s->thread);
     if (err) return err;
-    int64_t time = s->time + dn->shift, before = thread->seen;
+    int64_t time = (int64_t)((uint64_t)s->time + (uint64_t)dn->shift), before = thread->seen;
     thread->seen = time;
     dn->samples++;
     if (time > dn->last) dn->last = time;
@@ -179,14 +180,14 @@ static int read_stream(struct dotnet *dn) {
 
 static int dotnet_run(fg__sampler *s) {
     struct dotnet *dn = (struct dotnet *)s;
-    fg_read_options options = {.size = sizeof options, .name = "the .NET runtime"};
+    fg_read_options options = {.size = sizeof options, .name = "the .NET runtime", .max_input = STREAM_MAX};
     dn->begun = clock_ns(CLOCK_MONOTONIC);
     int err = dn_clocks_read(&dn->clocks, s->ctx, &dn->threads);
     if (!err) err = dn_collect(&dn->session, s->ctx, dn->fd, s->stop_fd, dn->options.common.pid);
     if (!err) err = fg__in_open_pull(&dn->in, s->ctx, pull, dn, &options);
     if (err) return err;
     dn->in->format = "nettrace";
-    err = fg__nettrace_new(&dn->trace, dn->in, on_sample, dn);
+    err = fg__nettrace_new(&dn->trace, dn->in, STACKS_MAX, on_sample, dn);
     if (!err) err = read_stream(dn);
     if (!dn->stopping) dn->ended = fg__loop_now();
     return err;
