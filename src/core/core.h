@@ -78,6 +78,7 @@ typedef struct fg__option {
         FG__OPTION_BOOL,   /* bool */
         FG__OPTION_NUMBER, /* double */
         FG__OPTION_SIZE,   /* uint64_t, not negative */
+        FG__OPTION_WORDS,  /* const char *const *, a list that ends with NULL; NULL: not given */
         FG__OPTION_ANY     /* any value: looked up by the caller, here for the check of the key */
     } type;
     size_t offset;

@@ -24,6 +24,37 @@ static void wrong(lua_State *L, const char *what, const fg__option *row, const c
     luaL_error(L, "%s: option '%s' is a %s, not %s", what, row->key, luaL_typename(L, -1), expected);
 }
 
+/*
+ * The list on top of the stack as an array that ends with NULL. It lives as long as the list does: a table with weak
+ * keys has it.
+ */
+static const char *const *words(lua_State *L, const char *what, const fg__option *row) {
+    static const char key;
+    size_t n = (size_t)lua_rawlen(L, -1);
+    if (!lua_istable(L, -1)) wrong(L, what, row, "a list of texts");
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) == LUA_TNIL) {
+        lua_createtable(L, 0, 1);
+        lua_createtable(L, 0, 1);
+        lua_pushliteral(L, "k");
+        lua_setfield(L, -2, "__mode");
+        lua_setmetatable(L, -2);
+        lua_pushvalue(L, -1);
+        lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
+        lua_remove(L, -2);
+    }
+    lua_pushvalue(L, -2);
+    const char **list = lua_newuserdatauv(L, (n + 1) * sizeof *list, 0);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+    for (size_t i = 0; i < n; i++) {
+        if (lua_rawgeti(L, -1, (lua_Integer)i + 1) != LUA_TSTRING) wrong(L, what, row, "a text, in its list");
+        list[i] = lua_tostring(L, -1);
+        lua_pop(L, 1);
+    }
+    list[n] = NULL;
+    return list;
+}
+
 /* The value is on top of the stack. */
 static void store(lua_State *L, const char *what, const fg__option *row, void *out) {
     void *to = (char *)out + row->offset;
@@ -47,6 +78,7 @@ static void store(lua_State *L, const char *what, const fg__option *row, void *o
         *(uint64_t *)to = (uint64_t)n;
         break;
     }
+    case FG__OPTION_WORDS: *(const char *const **)to = words(L, what, row); break;
     case FG__OPTION_ANY: break;
     }
 }

@@ -1,0 +1,157 @@
+local fg = require "flamegraph"
+
+-- ---- what to run ------------------------------------------------------------------------------------------------
+
+-- A text as the words of a command, with quotes as a shell has them; nil where it takes a shell to understand it.
+local function words_of(text)
+  local words, word = {}, nil
+  local i = 1
+  while i <= #text do
+    local c = text:sub(i, i)
+    if c == "'" or c == '"' then
+      local stop = text:find(c, i + 1, true)
+      local inside = stop and text:sub(i + 1, stop - 1)
+      if not inside or c == '"' and inside:find "[$`\\]" then return nil end
+      word, i = (word or "") .. inside, stop
+    elseif c:find "%s" and c ~= "\n" then
+      words[#words + 1], word = word, nil
+    elseif c:find "[|&;<>()$`\\*?[#~={}!\n]" then
+      return nil
+    else
+      word = (word or "") .. c
+    end
+    i = i + 1
+  end
+  words[#words + 1] = word
+  return words
+end
+
+-- --cmd and what is behind `--` as one list.
+local function command_of(args)
+  local rest = args.command or {}
+  if not args.cmd then return #rest > 0 and rest or nil end
+  local words = words_of(args.cmd)
+  if not words then
+    words = { "sh", "-c", args.cmd .. (#rest > 0 and ' "$@"' or ""), "sh" }
+    if #rest == 0 then words[4] = nil end
+  end
+  return table.move(rest, 1, #rest, #words + 1, words)
+end
+
+-- The command, or nil for a process; or nil and what is wrong.
+local function target_of(args)
+  local command = command_of(args)
+  if command and args.pid then return nil, "profile a process (--pid) or a command (--cmd), one at a time" end
+  if command and #command == 0 then return nil, "--cmd is empty" end
+  if not command and not args.pid then
+    return nil, 'what is to be profiled? a process, --pid 4242, or a command, --cmd "make test"'
+  end
+  return command
+end
+
+-- A process is watched for half a minute unless told otherwise, a command until it ends.
+local function seconds_of(args, command)
+  return args.duration or not command and 30 or nil
+end
+
+-- ---- engines ----------------------------------------------------------------------------------------------------
+
+local function sample(args)
+  local command, why = target_of(args)
+  if why then return nil, why, "INVAL" end
+  return fg.sample {
+    sampler = "perf",
+    pid = args.pid,
+    command = command,
+    duration = seconds_of(args, command),
+    rate = args.rate,
+    event = args.event,
+    unwind = args.unwind,
+    stack = args.stack,
+    no_inherit = args.no_inherit,
+    inline = args.inline,
+    lines = args.lines,
+    mangled = args.no_demangle,
+  }
+end
+
+local function has_perf()
+  local done = fg.spawn { "perf", "--version", stderr = "null" }
+  if done and done.status == 0 then return true end
+  return nil, "there is no perf", "sudo apt install linux-perf"
+end
+
+-- The words of perf record.
+local function recording(args, command, file)
+  local words = { "perf", "record", "--quiet", "--output", file, "--freq", args.rate,
+    "--call-graph", args.unwind == "dwarf" and "dwarf" .. (args.stack and "," .. args.stack or "") or "fp" }
+  local function add(...)
+    for _, word in ipairs { ... } do words[#words + 1] = word end
+  end
+  if args.event then add("--event", args.event) end
+  if args.no_inherit then add "--no-inherit" end
+  if command then
+    add("--", table.unpack(command))
+  else
+    add("--pid", args.pid, "--", "sleep", seconds_of(args))
+  end
+  return words
+end
+
+local function record(args)
+  local command, why = target_of(args)
+  if why then return nil, why, "INVAL" end
+  local file = os.tmpname()
+  local words = recording(args, command, file)
+  words.wait, words.stdin, words.stdout, words.stderr = false, true, "inherit", command and "inherit" or "capture"
+  local child <close>, message, code = fg.spawn(words) -- luacheck: ignore child
+  if not child then return nil, message, code end
+  local done = child:wait()
+  if not done then -- Ctrl-C: perf then writes what it has
+    child:kill "INT"
+    done = child:wait "10s"
+  end
+  local p
+  p, message, code = fg.read(file, { lines = args.lines })
+  os.remove(file)
+  if not p then
+    local said = done and done.stderr or ""
+    return nil, said ~= "" and ("perf record: " .. said:gsub("%s+$", "")) or message, code
+  end
+  return p, command and done and done.status or nil
+end
+
+return fg.collector {
+  name = "perf",
+  summary = "Profile a native program, or any command: where is CPU time spent?",
+  description = "Samples the stacks of all threads, and of the processes they start, in user space and in the kernel. "
+    .. "What --cmd runs has our standard streams and gives its exit status.",
+  examples = {
+    "flame-graph perf --pid 4242 --duration 30",
+    "flame-graph perf 4242",
+    'flame-graph perf --cmd "cargo bench" --output bench.svg',
+    "flame-graph perf --rate 999 --unwind dwarf -- ./server --port 8080",
+  },
+  args = {
+    fg.arg.pid { positional = true },
+    { "cmd", metavar = "COMMAND", help = "run this and profile it; a shell reads it where it takes one" },
+    { "command", list = true, rest = true, help = "the command to run, or more words for --cmd" },
+    { "duration", type = "duration", help = "how long; otherwise 30 s, and a command until it ends" },
+    { "rate", type = "number", default = 99, min = 1, metavar = "HZ", help = "samples per second of CPU time" },
+    { "event", metavar = "EVENT", help = "what is sampled: cycles, cpu-clock, page-faults, cache-misses, "
+      .. "GROUP:TRACEPOINT …; otherwise cycles, or cpu-clock where the machine cannot count them" },
+    { "unwind", type = "enum", choices = { "fp", "dwarf" }, default = "fp",
+      help = "how stacks are walked: frame pointers, or call frame information, which needs none and costs more" },
+    { "stack", type = "size", help = "with --unwind dwarf: how much of each stack is copied; otherwise 8k" },
+    { "no_inherit", type = "boolean", help = "leave out the processes that it starts" },
+    { "inline", type = "boolean", help = "show inlined calls as frames (needs debug information)" },
+    { "lines", type = "boolean", help = "keep source lines apart (needs debug information)" },
+    { "no_demangle", type = "boolean", help = "names of C++ and Rust as the linker has them" },
+    fg.arg.output(),
+  },
+  engines = {
+    { name = "events", summary = "built in, perf_event_open", collect = sample,
+      check = function(args) return fg.right("perf", args and args.pid) end },
+    { name = "perf", summary = "perf record", collect = record, check = has_perf },
+  },
+}

@@ -1,0 +1,359 @@
+/*
+ * perf: stacks of a process or a command, so many a second of CPU time, by perf_event_open.
+ *
+ *   event ──▶ rings ──▶ raw stacks, counted ──▶ (sampling is over) names ──▶ profile
+ *
+ * With frame pointers the kernel walks the stacks. With call frame information (`unwind = "dwarf"`) it copies the top of
+ * each, and the copy is unwound here at once, so that memory does not grow with the samples.
+ */
+#include <errno.h>
+#include <math.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+#include "sample/command.h"
+#include "sample/perf_event.h"
+#include "sample/watch.h"
+#include "symbols/unwind.h"
+#include "sys/rights.h"
+
+enum { USUAL_RATE = 99, RING = 512 << 10, STACK_RING = 2 << 20, USUAL_STACK = 8192, MOST_STACK = 65528 };
+
+typedef struct options {
+    fg__sample_options base;
+    const char *event, *unwind;
+    const char *const *command;
+    uint64_t stack;
+    bool no_inherit;
+    fg__naming_options naming;
+} options;
+
+static const fg__option rows[] = {
+    FG__SAMPLE_ROWS,
+    {"event", FG__OPTION_TEXT, offsetof(options, event)},
+    {"unwind", FG__OPTION_TEXT, offsetof(options, unwind)},
+    {"command", FG__OPTION_WORDS, offsetof(options, command)},
+    {"stack", FG__OPTION_SIZE, offsetof(options, stack)},
+    {"no_inherit", FG__OPTION_BOOL, offsetof(options, no_inherit)},
+    FG__NAMING_ROWS(options, naming),
+    {NULL, 0, 0},
+};
+
+struct perf {
+    fg__sampler base;
+    fg__perf_event event;
+    fg__events events;
+    fg__watch watch;
+    fg__command command;
+    uint32_t pid;
+    int pidfd; /* readable when the process has ended; -1: not known */
+    double rate;
+    bool dwarf, without_kernel;
+    uint64_t addresses[FG__STACK_DEPTH];
+};
+
+/* ---- attaching ----------------------------------------------------------------------------------------- */
+
+static struct perf_event_attr attributes(const struct perf *s, const options *o) {
+    struct perf_event_attr attr = {
+        .type = s->event.type,
+        .config = s->event.config,
+        .sample_type = PERF_SAMPLE_PERIOD | PERF_SAMPLE_CALLCHAIN,
+        .disabled = s->command.pid != 0,
+        .enable_on_exec = s->command.pid != 0,
+        .inherit = 1,
+        .inherit_thread = o->no_inherit,
+        .exclude_kernel = s->without_kernel,
+        .exclude_hv = 1,
+        .mmap = 1,
+        .mmap2 = 1,
+        .comm = 1,
+        .comm_exec = 1,
+        .task = 1,
+    };
+    if (s->event.each) {
+        attr.sample_period = 1;
+    } else {
+        attr.freq = 1;
+        attr.sample_freq = (uint64_t)llround(s->rate);
+    }
+    if (s->dwarf) {
+        attr.exclude_callchain_user = 1;
+        attr.sample_type |= PERF_SAMPLE_REGS_USER | PERF_SAMPLE_STACK_USER;
+        attr.sample_regs_user = fg__registers_mask();
+        attr.sample_stack_user = (uint32_t)(o->stack ? o->stack & ~UINT64_C(7) : USUAL_STACK);
+    }
+    return attr;
+}
+
+/* Opens the event on the first thread: the one that shows what the kernel allows. Returns an errno. */
+static int open_first(struct perf *s, const options *o) {
+    struct perf_event_attr attr = attributes(s, o);
+    fg__events_close(&s->events);
+    if (fg__events_init(&s->events, s->base.ctx, &attr, s->dwarf ? STACK_RING : RING)) return ENOMEM;
+    return fg__events_open(&s->events, s->pid);
+}
+
+static bool not_here(int error) {
+    return error == ENOENT || error == EOPNOTSUPP || error == ENODEV || error == ENXIO;
+}
+
+static int refuse(struct perf *s, int error) {
+    fg_ctx *ctx = s->base.ctx;
+    if (error == ENOMEM) return fg__nomem(ctx);
+    if (not_here(error))
+        return fg__fail(ctx, FG_EUNSUPPORTED,
+                        "this machine has no counter of %s (a virtual machine often has none): try --event cpu-clock",
+                        s->event.name);
+    if (error == EINVAL && s->events.attr.inherit_thread)
+        return fg__fail(ctx, FG_EUNSUPPORTED, "--no-inherit takes Linux 5.13 or newer");
+    fg__right right = s->events.fd_n == 0 && s->events.unmapped ? FG__RIGHT_PERF_BUFFER : FG__RIGHT_PERF;
+    return fg__rights_refused(ctx, right, s->pid, error);
+}
+
+/* Cycles where they are counted, kernel frames where they may be seen. */
+static int attach(struct perf *s, const options *o) {
+    int error = open_first(s, o);
+    if (not_here(error) && !o->event) {
+        fg__perf_event_named(&s->event, s->base.ctx, "cpu-clock");
+        error = open_first(s, o);
+    }
+    if (error == EACCES || error == EPERM) {
+        s->without_kernel = true;
+        error = open_first(s, o);
+    }
+    if (!error && !s->command.pid) error = fg__events_attach(&s->events, s->pid);
+    return error ? refuse(s, error) : 0;
+}
+
+/* ---- open ---------------------------------------------------------------------------------------------- */
+
+static int check_rate(struct perf *s, const options *o) {
+    long most = 100000;
+    FILE *file = fopen("/proc/sys/kernel/perf_event_max_sample_rate", "re");
+    if (file && fscanf(file, "%ld", &most) != 1) most = 100000;
+    if (file) fclose(file);
+    s->rate = o->base.rate > 0 ? o->base.rate : USUAL_RATE;
+    if (s->rate >= 1 && s->rate <= (double)most) return 0;
+    return fg__fail(s->base.ctx, FG_EINVAL,
+                    "a rate of %g is not possible: between 1 and %ld samples a second (more: sudo sysctl "
+                    "kernel.perf_event_max_sample_rate=N)",
+                    s->rate, most);
+}
+
+static int check_unwind(struct perf *s, const options *o) {
+    fg_ctx *ctx = s->base.ctx;
+    s->dwarf = o->unwind && strcmp(o->unwind, "dwarf") == 0;
+    if (o->unwind && !s->dwarf && strcmp(o->unwind, "fp") != 0)
+        return fg__fail(ctx, FG_EINVAL, "stacks are unwound by \"fp\" or \"dwarf\", not by \"%s\"", o->unwind);
+    if (s->dwarf && !fg__registers_mask())
+        return fg__fail(ctx, FG_EUNSUPPORTED, "--unwind dwarf is for x86-64; here, frame pointers are what there is");
+    if (o->stack > MOST_STACK)
+        return fg__fail(ctx, FG_EINVAL, "the kernel copies at most %d bytes of a stack", MOST_STACK);
+    return 0;
+}
+
+static int choose_target(struct perf *s, const options *o) {
+    fg_ctx *ctx = s->base.ctx;
+    bool command = o->command && o->command[0];
+    if (command == (o->base.pid != 0))
+        return fg__fail(ctx, FG_EINVAL, "what is to be profiled? a process (pid) or a command, one of the two");
+    if (!command) {
+        s->pid = (uint32_t)o->base.pid;
+        return o->base.pid > INT32_MAX ? fg__rights_refused(ctx, FG__RIGHT_PERF, o->base.pid, ESRCH)
+                                       : fg__rights_process(ctx, s->pid);
+    }
+    int err = fg__command_start(&s->command, ctx, o->command);
+    s->pid = (uint32_t)s->command.pid;
+    return err;
+}
+
+static int set_target(struct perf *s, const options *o) {
+    if (!s->command.pid) return fg__watch_target(s->base.profile, s->pid);
+    char text[160];
+    const char *slash = strrchr(o->command[0], '/'), *name = slash ? slash + 1 : o->command[0];
+    bool word = o->command[1] && o->command[1][0] != '-'; /* "cargo bench"; what follows may be long, or secret */
+    snprintf(text, sizeof text, "%s%s%s", name, word ? " " : "", word ? o->command[1] : "");
+    return fg_meta_set_text(s->base.profile, "target", text);
+}
+
+static int open_perf(fg__sampler *base, const void *given) {
+    struct perf *s = (struct perf *)base;
+    const options *o = given;
+    fg_ctx *ctx = base->ctx;
+    uint32_t id;
+    s->pidfd = -1;
+    s->events.ctx = ctx;
+    s->command = FG__COMMAND_NONE;
+    int err = check_rate(s, o);
+    if (!err) err = check_unwind(s, o);
+    if (!err) err = fg__perf_event_named(&s->event, ctx, o->event ? o->event : "cycles");
+    if (!err) err = fg__watch_init(&s->watch, ctx, base->profile, &o->naming);
+    if (!err) err = choose_target(s, o);
+    if (!err) err = attach(s, o);
+    if (!err) err = set_target(s, o);
+    if (err) return err;
+    if (s->command.pid) return fg__command_go(&s->command, ctx);
+    s->pidfd = (int)syscall(SYS_pidfd_open, s->pid, 0);
+    return fg__watch_space(&id, &s->watch, s->pid); /* what is mapped later is told by records */
+}
+
+/* ---- run ----------------------------------------------------------------------------------------------- */
+
+/* The kernel's list has both halves, each behind a mark. */
+static void split_chain(struct perf *s, fg__raw_key *key, const fg__perf_sample *sample) {
+    uint64_t context = PERF_CONTEXT_USER;
+    size_t n = 0, kernel = 0;
+    for (uint64_t i = 0; i < sample->chain_n && n < FG__STACK_DEPTH; i++) {
+        uint64_t address = sample->chain[i];
+        if (address >= PERF_CONTEXT_MAX) {
+            context = address;
+        } else if (context == PERF_CONTEXT_KERNEL || context == PERF_CONTEXT_USER) {
+            s->addresses[n++] = address;
+            kernel += context == PERF_CONTEXT_KERNEL;
+        }
+    }
+    key->kernel = (uint16_t)kernel;
+    key->user = (uint16_t)(n - kernel);
+}
+
+static void unwind(struct perf *s, fg__raw_key *key, const fg__perf_sample *sample) {
+    fg__registers registers;
+    size_t n = 0;
+    if (sample->abi != PERF_SAMPLE_REGS_ABI_64) {
+        s->watch.truncated += sample->abi != PERF_SAMPLE_REGS_ABI_NONE;
+        return;
+    }
+    fg__registers_from_perf(&registers, s->events.attr.sample_regs_user, sample->registers);
+    fg__unwound how = fg__unwind(s->addresses + key->kernel, &n, (size_t)(FG__STACK_DEPTH - key->kernel),
+                                 s->watch.spaces[key->space], &registers, sample->stack, sample->stack_n);
+    s->watch.truncated += how != FG__UNWOUND_WHOLE;
+    key->user = (uint16_t)n;
+}
+
+static int on_record(void *user, const fg__record *record) {
+    struct perf *s = user;
+    fg__perf_sample sample;
+    fg__raw_key key = {0};
+    if (record->type != PERF_RECORD_SAMPLE) return fg__watch_record(&s->watch, record);
+    if (!fg__sample_parse(&sample, &s->events, record)) {
+        s->watch.failed++;
+        return 0;
+    }
+    int err = fg__watch_space(&key.space, &s->watch, record->pid);
+    if (!err) err = fg__watch_name(&key.thread, &s->watch, record->pid, record->tid);
+    if (err) return err;
+    split_chain(s, &key, &sample);
+    if (s->dwarf) unwind(s, &key, &sample);
+    return fg__raws_add(s->base.ctx, &s->watch.raws, &key, s->addresses, 1, (int64_t)sample.period);
+}
+
+static bool target_ended(struct perf *s) {
+    if (s->command.pid) return fg__command_ended(&s->command);
+    struct pollfd ended = {.fd = s->pidfd, .events = POLLIN};
+    if (s->pidfd < 0) return kill((pid_t)s->pid, 0) && errno == ESRCH; /* before Linux 5.3 */
+    return poll(&ended, 1, 0) > 0;
+}
+
+static int run_perf(fg__sampler *base) {
+    struct perf *s = (struct perf *)base;
+    int err = 0;
+    while (!err && !fg__sampler_due(base) && !target_ended(s)) {
+        fg__events_wait(&s->events, base, s->command.pid ? s->command.pidfd : s->pidfd);
+        err = fg__events_drain(&s->events, on_record, s);
+    }
+    return err;
+}
+
+/* ---- finish -------------------------------------------------------------------------------------------- */
+
+static int name_stack(struct perf *s, fg__frames *frames, size_t i) {
+    fg__raws *raws = &s->watch.raws;
+    fg_profile *p = s->base.profile;
+    const fg__raw_key *key = &raws->keys[i];
+    const uint64_t *addresses = raws->addresses + raws->starts[i];
+    const int64_t values[] = {raws->counts[i], raws->weights[i]};
+    frames->n = 0;
+    int err = fg__watch_frames(&s->watch, frames, key->space, addresses, key->kernel);
+    if (!err) err = fg__watch_frames(&s->watch, frames, key->space, addresses + key->kernel, key->user);
+    if (err) return err;
+    if (!s->dwarf && key->user && !fg__watch_whole(p, frames->ids[frames->n - 1], key->user))
+        s->watch.truncated += raws->counts[i];
+    err = fg__watch_word(&s->watch, frames, p, raws->names.bytes + raws->name_at[key->thread], FG_KIND_UNKNOWN);
+    return err ? err : fg__watch_add(&s->watch, frames, p, values);
+}
+
+static int name_all(struct perf *s) {
+    fg__frames frames = {0};
+    fg_profile *p = s->base.profile;
+    if (!s->watch.raws.n)
+        return fg__fail(s->base.ctx, FG_EEMPTY, s->event.each
+                            ? "there was no event %s: nothing to draw"
+                            : "no sample of %s: it used no CPU time (flame-graph offcpu shows where a program waits)",
+                        s->event.each ? s->event.name : fg_meta_text(p, "target"));
+    int err = fg_profile_add_type(p, "samples", "count");
+    if (!err) err = fg_profile_add_type(p, s->event.value, s->event.unit);
+    if (!err) err = fg_meta_set_text(p, "default_type", s->event.value);
+    for (size_t i = 0; i < s->watch.raws.n && !err; i++) err = name_stack(s, &frames, i);
+    fg_free(s->base.ctx, frames.ids);
+    return err;
+}
+
+static int describe(struct perf *s, double seconds) {
+    fg_profile *p = s->base.profile;
+    char text[96];
+    struct timespec cpu = {0};
+    snprintf(text, sizeof text, s->event.each ? "perf_event_open, each %s" : "perf_event_open, %s, %g Hz",
+             s->event.name, s->rate);
+    int err = fg_meta_set_text(p, "engine", text);
+    if (!err) err = fg_meta_set_number(p, "duration", (int64_t)(seconds * 1e9));
+    if (!err && strcmp(s->event.unit, "nanoseconds") == 0) {
+        err = fg_meta_set_number(p, "period", llround(1e9 / s->rate));
+        if (!err) err = fg_meta_set_text(p, "period_type", s->event.value);
+    }
+    if (!err && s->without_kernel)
+        err = fg_profile_note(p, "what happens in the kernel is left out: sudo sysctl "
+                                 "kernel.perf_event_paranoid=1 lets it be seen");
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
+    if (!err) err = fg_meta_set_number(p, "sampler_cpu", (int64_t)cpu.tv_sec * 1000000000 + cpu.tv_nsec);
+    return err;
+}
+
+static int finish_perf(fg__sampler *base) {
+    struct perf *s = (struct perf *)base;
+    double seconds = fg__loop_now() - base->started;
+    fg__events_stop(&s->events);
+    int err = fg__events_drain(&s->events, on_record, s);
+    fg__events_close(&s->events);
+    if (!err) err = name_all(s);
+    if (!err) err = fg__watch_quality(&s->watch, base->profile);
+    if (!err) err = describe(s, seconds);
+    if (s->command.pid) {
+        fg__command_wait(&s->command, base);
+        base->exit_status = s->command.status;
+    }
+    return err;
+}
+
+static void close_perf(fg__sampler *base) {
+    struct perf *s = (struct perf *)base;
+    fg__command_close(&s->command);
+    fg__events_close(&s->events);
+    fg__watch_free(&s->watch);
+    if (s->pidfd >= 0) close(s->pidfd);
+    s->pidfd = -1;
+}
+
+const fg__sampler_kind fg__perf_sampler = {
+    .name = "perf",
+    .options = rows,
+    .options_size = sizeof(options),
+    .size = sizeof(struct perf),
+    .open = open_perf,
+    .run = run_perf,
+    .finish = finish_perf,
+    .close = close_perf,
+};

@@ -1,0 +1,20 @@
+/* What can be sampled: the events of perf_event_open by their names. */
+#ifndef FG_SAMPLE_PERF_EVENT_H
+#define FG_SAMPLE_PERF_EVENT_H
+
+#include "core/core.h"
+
+typedef struct fg__perf_event {
+    char name[64];
+    uint32_t type; /* of perf_event_attr */
+    uint64_t config;
+    const char *value, *unit; /* what a sample's period counts */
+    bool each;                /* every one is a sample, and not so many a second */
+} fg__perf_event;
+
+/* "cycles", "page-faults", "sched:sched_switch". FG_EINVAL: there is no such event; the message has the list. */
+int fg__perf_event_named(fg__perf_event *out, fg_ctx *ctx, const char *name);
+/* The number of a tracepoint, by tracefs; where it is not mounted, by one that only this process sees (root). */
+int fg__tracepoint_id(uint64_t *out, fg_ctx *ctx, const char *group, const char *name);
+
+#endif

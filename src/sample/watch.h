@@ -1,0 +1,74 @@
+/*
+ * What samplers that use events have in common: who runs where. A watch follows the tasks of a process by the records
+ * of their lives, so that every address can be named when all is over and those that had it are gone.
+ *
+ *   FORK, COMM, MMAP2 ──▶ names of threads, spaces of processes           samples ──▶ fg__raws
+ *
+ * A process that executes another program gets a new space: what was sampled before keeps the old one.
+ */
+#ifndef FG_SAMPLE_WATCH_H
+#define FG_SAMPLE_WATCH_H
+
+#include "sample/events.h"
+#include "sample/stacks.h"
+#include "symbols/symbols.h"
+
+typedef struct fg__watch {
+    fg_ctx *ctx;
+    fg__symbols *symbols;
+    fg__space **spaces;
+    uint32_t *space_pid;
+    size_t space_n, space_cap, space_pid_cap;
+    fg__table by_pid; /* the latest of a process has the highest id */
+    struct fg__task {
+        uint32_t tid, name;
+    } *tasks;
+    size_t task_n, task_cap;
+    fg__table by_tid;
+    fg__raws raws;
+    int64_t lost, failed, truncated, throttled;
+} fg__watch;
+
+/* How stacks get their names: options of each sampler. */
+typedef struct fg__naming_options {
+    bool inlined, lines, mangled;
+} fg__naming_options;
+#define FG__NAMING_ROWS(type, member)                                                                          \
+    {"inline", FG__OPTION_BOOL, offsetof(type, member.inlined)},                                               \
+        {"lines", FG__OPTION_BOOL, offsetof(type, member.lines)}, {                                            \
+        "mangled", FG__OPTION_BOOL, offsetof(type, member.mangled)                                             \
+    }
+
+int fg__watch_init(fg__watch *w, fg_ctx *ctx, fg_profile *profile, const fg__naming_options *naming);
+void fg__watch_free(fg__watch *w);
+/* Take over what a record other than a sample says. */
+int fg__watch_record(fg__watch *w, const fg__record *record);
+/* The space of a process: known, or read from /proc now. */
+int fg__watch_space(uint32_t *out, fg__watch *w, uint32_t pid);
+/* The name of a thread: known, or read from /proc now. */
+int fg__watch_name(uint32_t *out, fg__watch *w, uint32_t pid, uint32_t tid);
+/* It has this name from now on. */
+int fg__watch_rename(fg__watch *w, uint32_t tid, const char *name);
+
+/* ---- naming: raw stacks to frames, afterwards ---------------------------------------------------------- */
+
+/* Frames as they are gathered, innermost first. */
+typedef struct fg__frames {
+    uint32_t *ids;
+    size_t n, cap;
+} fg__frames;
+
+/* Append the frames of `n` addresses; the first is where the program was, the others are where calls return to. */
+int fg__watch_frames(fg__watch *w, fg__frames *out, uint32_t space, const uint64_t *addresses, size_t n);
+/* Append a frame that is no code: a thread, a state. */
+int fg__watch_word(fg__watch *w, fg__frames *out, fg_profile *p, const char *name, fg_kind kind);
+/* Add the gathered stack, turned around. */
+int fg__watch_add(fg__watch *w, fg__frames *frames, fg_profile *p, const int64_t *values);
+/* Whether the outermost frame of `n` user's ones is where threads begin; false: callers are missing. */
+bool fg__watch_whole(const fg_profile *p, uint32_t outermost, size_t n);
+/* The quality record and the notes of what went wrong. */
+int fg__watch_quality(const fg__watch *w, fg_profile *p);
+/* The metadata `target`: "nginx (process 42)". */
+int fg__watch_target(fg_profile *p, uint64_t pid);
+
+#endif
