@@ -90,7 +90,7 @@ local function finish(who, outcome, message, code)
     if message then log.info(message) end
     return status[outcome]
   end
-  return status.done
+  return math.type(outcome) == "integer" and outcome or status.done
 end
 
 -- Guarded: functions that raise end with the message and status 2.

@@ -46,6 +46,7 @@ end
 
 --- Run a collector with resolved arguments.
 -- @treturn Profile|nil nil, message, code where it failed
+-- @treturn integer|nil with a profile: the exit status of the command that the collector ran
 function collect.run(declaration, values)
   local target = target_of(values)
   local bar <close> = progress.start { -- luacheck: ignore bar
@@ -58,7 +59,7 @@ function collect.run(declaration, values)
   if not profile.is_profile(p) then
     error(("collector '%s' returned a %s, not a profile"):format(declaration.name, type(p)), 0)
   end
-  return complete(p, declaration, values, start, system.clock() - clock)
+  return complete(p, declaration, values, start, system.clock() - clock), message
 end
 
 -- Of the arguments of a recipe: those that the collector has, too.

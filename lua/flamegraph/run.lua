@@ -29,10 +29,10 @@ function actions.collector(declaration, values)
   local whole, message, code = collect.run(declaration, values)
   if code == "INTERRUPTED" then message = "interrupted before there was a profile: nothing is written" end
   if not whole then return nil, message, code end
-  local p, ok = whole, nil
+  local p, ok, status = whole, nil, math.tointeger(message) -- of a command that it ran
   if next(values.filter) then p, message, code = whole:filter(values.filter) end
   if p then ok, message, code = p:write(values.output) end
-  if ok then return ok end
+  if ok then return status or ok end
   return nil, ("%s (%s)"):format(message, output.keep(whole, values.output, "whole")), code
 end
 

@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { RECORD_MAX = 64 << 10, LEAST_RING = 16 << 10, ATTACH_ROUNDS = 16 };
@@ -112,7 +113,8 @@ static int note_forks(fg__events *e) {
             if (header.size < sizeof header) break;
             if (header.type != PERF_RECORD_FORK || header.size < sizeof header + sizeof ids) continue;
             copy_out(ring, at + sizeof header, ids, sizeof ids);
-            if (fg__grow(e->ctx, &e->forked, &e->forked_cap, e->forked_n + 1, sizeof *e->forked)) return ENOMEM;
+            if (fg__grow(e->ctx, &e->forked, &e->forked_cap, e->forked_n + 1, sizeof *e->forked))
+                return ENOMEM;
             e->forked[e->forked_n++] = ids[2];
         }
     }
@@ -158,7 +160,8 @@ static int attach_round(fg__events *e, uint32_t pid, threads *known, threads *fo
         if (holds(known, tid) || was_forked(e, tid)) continue;
         error = fg__events_open(e, tid);
         if (error == ESRCH) error = 0;
-        if (!error) error = fg__grow(e->ctx, &known->ids, &known->cap, known->n + 1, sizeof *known->ids) ? ENOMEM : 0;
+        if (!error)
+            error = fg__grow(e->ctx, &known->ids, &known->cap, known->n + 1, sizeof *known->ids) ? ENOMEM : 0;
         if (error) return error;
         known->ids[known->n++] = tid;
         *more = true;

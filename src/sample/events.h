@@ -18,9 +18,9 @@
 typedef struct fg__ring {
     int fd; /* of the event that owns it; -1: no such CPU */
     struct perf_event_mmap_page *page;
-    uint64_t size; /* of the data, a power of two */
+    uint64_t size;             /* of the data, a power of two */
     uint64_t head, tail, next; /* next: the time of the record at tail */
-    bool hung; /* nothing writes there that could be waited for */
+    bool hung;                 /* nothing writes there that could be waited for */
 } fg__ring;
 
 typedef struct fg__events {

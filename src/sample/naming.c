@@ -46,10 +46,23 @@ static bool any_starts(const char *const *list, const char *text) {
  * some place in it, with a caller's frame below, is taken for whole, because that is where main and threads return to.
  */
 bool fg__watch_whole(const fg_profile *p, uint32_t outermost, size_t n) {
-    static const char *const begins[] = {
-        "_start",         "__libc_start",   "start_thread",  "clone",       "__clone",           "thread_start",
-        "runtime.goexit", "runtime.mstart", "runtime.rt0_go", "_rt0_",      "runtime.mcall",     "__restore_rt",
-        "_dl_start",      "start_kernel",   "runtime.systemstack", "runtime.asmcgocall", NULL};
+    static const char *const begins[] = {"_start",
+                                         "__libc_start",
+                                         "start_thread",
+                                         "clone",
+                                         "__clone",
+                                         "thread_start",
+                                         "runtime.goexit",
+                                         "runtime.mstart",
+                                         "runtime.rt0_go",
+                                         "_rt0_",
+                                         "runtime.mcall",
+                                         "__restore_rt",
+                                         "_dl_start",
+                                         "start_kernel",
+                                         "runtime.systemstack",
+                                         "runtime.asmcgocall",
+                                         NULL};
     static const char *const libraries[] = {"libc.so", "libc-", "libpthread", "ld-linux", "ld-musl", NULL};
     fg_frame frame = fg_profile_frame_at(p, outermost);
     const char *slash = strrchr(frame.module, '/');
@@ -63,7 +76,8 @@ int fg__watch_quality(const fg__watch *w, fg_profile *p) {
     const struct {
         const char *key;
         int64_t value;
-    } numbers[] = {{"samples", w->raws.total}, {"lost", w->lost}, {"failed", w->failed}, {"truncated", w->truncated}};
+    } numbers[] = {
+        {"samples", w->raws.total}, {"lost", w->lost}, {"failed", w->failed}, {"truncated", w->truncated}};
     int err = 0;
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers && !err; i++)
         err = fg_meta_set_number(p, numbers[i].key, numbers[i].value);
@@ -80,6 +94,7 @@ int fg__watch_target(fg_profile *p, uint64_t pid) {
     if (file && !fgets(name, sizeof name, file)) name[0] = '\0';
     if (file) fclose(file);
     name[strcspn(name, "\n")] = '\0';
-    snprintf(text, sizeof text, name[0] ? "%s (process %llu)" : "%sprocess %llu", name, (unsigned long long)pid);
+    snprintf(text, sizeof text, name[0] ? "%s (process %llu)" : "%sprocess %llu", name,
+             (unsigned long long)pid);
     return fg_meta_set_text(p, "target", text);
 }

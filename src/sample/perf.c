@@ -105,9 +105,10 @@ static int refuse(struct perf *s, int error) {
     fg_ctx *ctx = s->base.ctx;
     if (error == ENOMEM) return fg__nomem(ctx);
     if (not_here(error))
-        return fg__fail(ctx, FG_EUNSUPPORTED,
-                        "this machine has no counter of %s (a virtual machine often has none): try --event cpu-clock",
-                        s->event.name);
+        return fg__fail(
+            ctx, FG_EUNSUPPORTED,
+            "this machine has no counter of %s (a virtual machine often has none): try --event cpu-clock",
+            s->event.name);
     if (error == EINVAL && s->events.attr.inherit_thread)
         return fg__fail(ctx, FG_EUNSUPPORTED, "--no-inherit takes Linux 5.13 or newer");
     fg__right right = s->events.fd_n == 0 && s->events.unmapped ? FG__RIGHT_PERF_BUFFER : FG__RIGHT_PERF;
@@ -148,9 +149,11 @@ static int check_unwind(struct perf *s, const options *o) {
     fg_ctx *ctx = s->base.ctx;
     s->dwarf = o->unwind && strcmp(o->unwind, "dwarf") == 0;
     if (o->unwind && !s->dwarf && strcmp(o->unwind, "fp") != 0)
-        return fg__fail(ctx, FG_EINVAL, "stacks are unwound by \"fp\" or \"dwarf\", not by \"%s\"", o->unwind);
+        return fg__fail(ctx, FG_EINVAL, "stacks are unwound by \"fp\" or \"dwarf\", not by \"%s\"",
+                        o->unwind);
     if (s->dwarf && !fg__registers_mask())
-        return fg__fail(ctx, FG_EUNSUPPORTED, "--unwind dwarf is for x86-64; here, frame pointers are what there is");
+        return fg__fail(ctx, FG_EUNSUPPORTED,
+                        "--unwind dwarf is for x86-64; here, frame pointers are what there is");
     if (o->stack > MOST_STACK)
         return fg__fail(ctx, FG_EINVAL, "the kernel copies at most %d bytes of a stack", MOST_STACK);
     return 0;
@@ -160,7 +163,8 @@ static int choose_target(struct perf *s, const options *o) {
     fg_ctx *ctx = s->base.ctx;
     bool command = o->command && o->command[0];
     if (command == (o->base.pid != 0))
-        return fg__fail(ctx, FG_EINVAL, "what is to be profiled? a process (pid) or a command, one of the two");
+        return fg__fail(ctx, FG_EINVAL,
+                        "what is to be profiled? a process (pid) or a command, one of the two");
     if (!command) {
         s->pid = (uint32_t)o->base.pid;
         return o->base.pid > INT32_MAX ? fg__rights_refused(ctx, FG__RIGHT_PERF, o->base.pid, ESRCH)
@@ -175,7 +179,8 @@ static int set_target(struct perf *s, const options *o) {
     if (!s->command.pid) return fg__watch_target(s->base.profile, s->pid);
     char text[160];
     const char *slash = strrchr(o->command[0], '/'), *name = slash ? slash + 1 : o->command[0];
-    bool word = o->command[1] && o->command[1][0] != '-'; /* "cargo bench"; what follows may be long, or secret */
+    bool word =
+        o->command[1] && o->command[1][0] != '-'; /* "cargo bench"; what follows may be long, or secret */
     snprintf(text, sizeof text, "%s%s%s", name, word ? " " : "", word ? o->command[1] : "");
     return fg_meta_set_text(s->base.profile, "target", text);
 }
@@ -282,7 +287,8 @@ static int name_stack(struct perf *s, fg__frames *frames, size_t i) {
     if (err) return err;
     if (!s->dwarf && key->user && !fg__watch_whole(p, frames->ids[frames->n - 1], key->user))
         s->watch.truncated += raws->counts[i];
-    err = fg__watch_word(&s->watch, frames, p, raws->names.bytes + raws->name_at[key->thread], FG_KIND_UNKNOWN);
+    err =
+        fg__watch_word(&s->watch, frames, p, raws->names.bytes + raws->name_at[key->thread], FG_KIND_UNKNOWN);
     return err ? err : fg__watch_add(&s->watch, frames, p, values);
 }
 
@@ -290,10 +296,12 @@ static int name_all(struct perf *s) {
     fg__frames frames = {0};
     fg_profile *p = s->base.profile;
     if (!s->watch.raws.n)
-        return fg__fail(s->base.ctx, FG_EEMPTY, s->event.each
-                            ? "there was no event %s: nothing to draw"
-                            : "no sample of %s: it used no CPU time (flame-graph offcpu shows where a program waits)",
-                        s->event.each ? s->event.name : fg_meta_text(p, "target"));
+        return fg__fail(
+            s->base.ctx, FG_EEMPTY,
+            s->event.each
+                ? "there was no event %s: nothing to draw"
+                : "no sample of %s: it used no CPU time (flame-graph offcpu shows where a program waits)",
+            s->event.each ? s->event.name : fg_meta_text(p, "target"));
     int err = fg_profile_add_type(p, "samples", "count");
     if (!err) err = fg_profile_add_type(p, s->event.value, s->event.unit);
     if (!err) err = fg_meta_set_text(p, "default_type", s->event.value);

@@ -20,14 +20,16 @@ static const struct row {
     {"cpu-clock", PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_CLOCK, "cpu", "nanoseconds", false},
     {"task-clock", PERF_TYPE_SOFTWARE, PERF_COUNT_SW_TASK_CLOCK, "cpu", "nanoseconds", false},
     {"instructions", PERF_TYPE_HARDWARE, PERF_COUNT_HW_INSTRUCTIONS, "instructions", "count", false},
-    {"cache-references", PERF_TYPE_HARDWARE, PERF_COUNT_HW_CACHE_REFERENCES, "cache_references", "count", false},
+    {"cache-references", PERF_TYPE_HARDWARE, PERF_COUNT_HW_CACHE_REFERENCES, "cache_references", "count",
+     false},
     {"cache-misses", PERF_TYPE_HARDWARE, PERF_COUNT_HW_CACHE_MISSES, "cache_misses", "count", false},
     {"branches", PERF_TYPE_HARDWARE, PERF_COUNT_HW_BRANCH_INSTRUCTIONS, "branches", "count", false},
     {"branch-misses", PERF_TYPE_HARDWARE, PERF_COUNT_HW_BRANCH_MISSES, "branch_misses", "count", false},
     {"page-faults", PERF_TYPE_SOFTWARE, PERF_COUNT_SW_PAGE_FAULTS, "page_faults", "count", true},
     {"minor-faults", PERF_TYPE_SOFTWARE, PERF_COUNT_SW_PAGE_FAULTS_MIN, "minor_faults", "count", true},
     {"major-faults", PERF_TYPE_SOFTWARE, PERF_COUNT_SW_PAGE_FAULTS_MAJ, "major_faults", "count", true},
-    {"context-switches", PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CONTEXT_SWITCHES, "context_switches", "count", true},
+    {"context-switches", PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CONTEXT_SWITCHES, "context_switches", "count",
+     true},
     {"cpu-migrations", PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_MIGRATIONS, "cpu_migrations", "count", true},
 };
 enum { EVENTS = sizeof events / sizeof *events };
@@ -35,7 +37,8 @@ enum { EVENTS = sizeof events / sizeof *events };
 /* A tracefs that is mounted nowhere: only this process can look into it, and closing it leaves nothing behind. */
 static int own_tracefs(void) {
     int fs = fsopen("tracefs", FSOPEN_CLOEXEC), mounted = -1;
-    if (fs >= 0 && fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0) mounted = fsmount(fs, FSMOUNT_CLOEXEC, 0);
+    if (fs >= 0 && fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
+        mounted = fsmount(fs, FSMOUNT_CLOEXEC, 0);
     if (fs >= 0) close(fs);
     return mounted;
 }
@@ -72,8 +75,10 @@ int fg__tracepoint_id(uint64_t *out, fg_ctx *ctx, const char *group, const char 
 static int unknown(fg_ctx *ctx, const char *name) {
     char known[512] = "";
     size_t n = 0;
-    for (int i = 0; i < EVENTS; i++) n += (size_t)snprintf(known + n, sizeof known - n, "%s, ", events[i].name);
-    return fg__fail(ctx, FG_EINVAL, "there is no event \"%s\": choose %sor a tracepoint (GROUP:NAME)", name, known);
+    for (int i = 0; i < EVENTS; i++)
+        n += (size_t)snprintf(known + n, sizeof known - n, "%s, ", events[i].name);
+    return fg__fail(ctx, FG_EINVAL, "there is no event \"%s\": choose %sor a tracepoint (GROUP:NAME)", name,
+                    known);
 }
 
 static int of_tracepoint(fg__perf_event *out, fg_ctx *ctx, const char *name) {
@@ -90,7 +95,10 @@ int fg__perf_event_named(fg__perf_event *out, fg_ctx *ctx, const char *name) {
     for (int i = 0; i < EVENTS; i++) {
         const struct row *row = &events[i];
         if (strcmp(row->name, name) != 0) continue;
-        *out = (fg__perf_event){.type = row->type, .config = row->config, .value = row->value, .unit = row->unit,
+        *out = (fg__perf_event){.type = row->type,
+                                .config = row->config,
+                                .value = row->value,
+                                .unit = row->unit,
                                 .each = row->each};
         snprintf(out->name, sizeof out->name, "%s", name);
         return 0;

@@ -19,7 +19,8 @@ static int make_room(fg_ctx *ctx, fg__raws *raws, size_t n) {
     if (!err) err = fg__grow(ctx, &raws->counts, &raws->count_cap, raws->n + 1, sizeof *raws->counts);
     if (!err) err = fg__grow(ctx, &raws->weights, &raws->weight_cap, raws->n + 1, sizeof *raws->weights);
     if (!err)
-        err = fg__grow(ctx, &raws->addresses, &raws->address_cap, raws->address_n + n, sizeof *raws->addresses);
+        err =
+            fg__grow(ctx, &raws->addresses, &raws->address_cap, raws->address_n + n, sizeof *raws->addresses);
     return err;
 }
 

@@ -14,15 +14,15 @@ enum { FG__STACK_DEPTH = 1024 };
 
 /* What a stack is told apart by. */
 typedef struct fg__raw_key {
-    uint32_t space;  /* whose addresses: see spaces.h */
-    uint32_t thread; /* an id of fg__raws.names */
-    uint32_t tag;    /* the sampler's own: a state, a waker */
+    uint32_t space;        /* whose addresses: see spaces.h */
+    uint32_t thread;       /* an id of fg__raws.names */
+    uint32_t tag;          /* the sampler's own: a state, a waker */
     uint16_t kernel, user; /* how many addresses of each */
 } fg__raw_key;
 
 typedef struct fg__raws {
     fg__raw_key *keys;
-    uint64_t *starts;   /* where each stack's addresses begin */
+    uint64_t *starts; /* where each stack's addresses begin */
     int64_t *counts, *weights;
     uint64_t *addresses; /* all of them; of a stack: the kernel's, then the user's, innermost first */
     size_t n, key_cap, start_cap, count_cap, weight_cap, address_n, address_cap;

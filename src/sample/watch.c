@@ -30,8 +30,8 @@ static uint64_t hash_of(uint32_t id) {
 static uint32_t latest_space(const fg__watch *w, uint32_t pid) {
     uint32_t best = FG__NONE, id;
     if (!w->by_pid.slots) return best;
-    for (uint32_t at = fg__table_first(&w->by_pid, hash_of(pid)); (id = fg__table_id(&w->by_pid, at)) != FG__NONE;
-         at = fg__table_next(&w->by_pid, at)) {
+    for (uint32_t at = fg__table_first(&w->by_pid, hash_of(pid));
+         (id = fg__table_id(&w->by_pid, at)) != FG__NONE; at = fg__table_next(&w->by_pid, at)) {
         if (w->space_pid[id] == pid && (best == FG__NONE || id > best)) best = id;
     }
     return best;
@@ -73,8 +73,8 @@ static int fork_space(fg__watch *w, uint32_t pid, uint32_t parent) {
 static struct fg__task *find_task(const fg__watch *w, uint32_t tid) {
     uint32_t id;
     if (!w->by_tid.slots) return NULL;
-    for (uint32_t at = fg__table_first(&w->by_tid, hash_of(tid)); (id = fg__table_id(&w->by_tid, at)) != FG__NONE;
-         at = fg__table_next(&w->by_tid, at)) {
+    for (uint32_t at = fg__table_first(&w->by_tid, hash_of(tid));
+         (id = fg__table_id(&w->by_tid, at)) != FG__NONE; at = fg__table_next(&w->by_tid, at)) {
         if (w->tasks[id].tid == tid) return &w->tasks[id];
     }
     return NULL;
@@ -202,9 +202,8 @@ int fg__watch_record(fg__watch *w, const fg__record *record) {
         uint32_t type;
         int (*take)(fg__watch *, const fg__record *);
     } rows[] = {
-        {PERF_RECORD_FORK, on_fork},         {PERF_RECORD_COMM, on_comm}, {PERF_RECORD_MMAP2, on_mmap2},
-        {PERF_RECORD_LOST, on_lost},         {PERF_RECORD_LOST_SAMPLES, on_lost},
-        {PERF_RECORD_THROTTLE, on_throttle},
+        {PERF_RECORD_FORK, on_fork}, {PERF_RECORD_COMM, on_comm},         {PERF_RECORD_MMAP2, on_mmap2},
+        {PERF_RECORD_LOST, on_lost}, {PERF_RECORD_LOST_SAMPLES, on_lost}, {PERF_RECORD_THROTTLE, on_throttle},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (rows[i].type == record->type) return rows[i].take(w, record);

@@ -22,7 +22,7 @@ typedef struct fg__watch {
     fg__table by_pid; /* the latest of a process has the highest id */
     struct fg__task {
         uint32_t tid, name;
-    } *tasks;
+    } * tasks;
     size_t task_n, task_cap;
     fg__table by_tid;
     fg__raws raws;
@@ -33,10 +33,10 @@ typedef struct fg__watch {
 typedef struct fg__naming_options {
     bool inlined, lines, mangled;
 } fg__naming_options;
-#define FG__NAMING_ROWS(type, member)                                                                          \
-    {"inline", FG__OPTION_BOOL, offsetof(type, member.inlined)},                                               \
-        {"lines", FG__OPTION_BOOL, offsetof(type, member.lines)}, {                                            \
-        "mangled", FG__OPTION_BOOL, offsetof(type, member.mangled)                                             \
+#define FG__NAMING_ROWS(type, member)                                                                        \
+    {"inline", FG__OPTION_BOOL, offsetof(type, member.inlined)},                                             \
+        {"lines", FG__OPTION_BOOL, offsetof(type, member.lines)}, {                                          \
+        "mangled", FG__OPTION_BOOL, offsetof(type, member.mangled)                                           \
     }
 
 int fg__watch_init(fg__watch *w, fg_ctx *ctx, fg_profile *profile, const fg__naming_options *naming);
