@@ -106,7 +106,7 @@ static int refuse(struct perf *s, int error) {
     if (error == ENOMEM) return fg__nomem(ctx);
     if (not_here(error))
         return fg__fail(
-            ctx, FG_EUNSUPPORTED,
+            ctx, FG_EIO, /* and no other engine would find one */
             "this machine has no counter of %s (a virtual machine often has none): try --event cpu-clock",
             s->event.name);
     if (error == EINVAL && s->events.attr.inherit_thread)
@@ -153,7 +153,7 @@ static int check_unwind(struct perf *s, const options *o) {
                         o->unwind);
     if (s->dwarf && !fg__registers_mask())
         return fg__fail(ctx, FG_EUNSUPPORTED,
-                        "--unwind dwarf is for x86-64; here, frame pointers are what there is");
+                        "this build cannot unwind by call frame information: --unwind fp is what there is");
     if (o->stack > MOST_STACK)
         return fg__fail(ctx, FG_EINVAL, "the kernel copies at most %d bytes of a stack", MOST_STACK);
     return 0;

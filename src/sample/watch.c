@@ -98,21 +98,25 @@ int fg__watch_rename(fg__watch *w, uint32_t tid, const char *name) {
     return err ? err : set_name(w, tid, id);
 }
 
-static void read_name(char name[32], uint32_t pid, uint32_t tid) {
+static bool read_name(char name[32], uint32_t pid, uint32_t tid) {
     char path[64];
     snprintf(path, sizeof path, "/proc/%u/task/%u/comm", pid, tid);
     FILE *file = fopen(path, "re");
-    if (!file || !fgets(name, 32, file)) snprintf(name, 32, "thread %u", tid);
+    bool there = file && fgets(name, 32, file);
     if (file) fclose(file);
-    name[strcspn(name, "\n")] = '\0';
+    if (there) name[strcspn(name, "\n")] = '\0';
+    return there;
 }
 
 int fg__watch_name(uint32_t *out, fg__watch *w, uint32_t pid, uint32_t tid) {
     const struct fg__task *task = find_task(w, tid);
     char name[32];
     int err = 0;
+    if (!task && !read_name(name, pid, tid)) {
+        task = find_task(w, pid); /* a thread that has gone is called as its process */
+        if (!task && !read_name(name, pid, pid)) snprintf(name, sizeof name, "thread %u", tid);
+    }
     if (!task) {
-        read_name(name, pid, tid);
         err = fg__watch_rename(w, tid, name);
         if (!err) task = find_task(w, tid);
     }
@@ -132,8 +136,9 @@ static int on_fork(fg__watch *w, const fg__record *r) {
     uint32_t ids[4]; /* pid, ppid, tid, ptid */
     if (r->size < sizeof ids) return 0;
     memcpy(ids, r->body, sizeof ids);
-    const struct fg__task *parent = find_task(w, ids[3]);
-    int err = parent ? set_name(w, ids[2], parent->name) : 0;
+    uint32_t name;
+    int err = fg__watch_name(&name, w, ids[1], ids[3]); /* of the parent: the child may be gone already */
+    if (!err) err = set_name(w, ids[2], name);
     return err || ids[0] == ids[1] ? err : fork_space(w, ids[0], ids[1]);
 }
 
