@@ -1,7 +1,7 @@
 /* The table of samplers. */
 #include "sample/sample.h"
 
-extern const fg__sampler_kind fg__dotnet_sampler, fg__python_sampler;
+extern const fg__sampler_kind fg__dotnet_sampler;
 extern const fg__sampler_kind fg__perf_sampler;
 extern const fg__sampler_kind fg__python_sampler;
 
@@ -9,8 +9,6 @@ static const fg__sampler_kind *const samplers[] = {
     &fg__dotnet_sampler,
     &fg__perf_sampler,
     &fg__python_sampler,
-
-static const fg__sampler_kind *const samplers[] = {
     NULL,
 };
 
