@@ -3,6 +3,7 @@
  *
  *   timer(seconds), line(fd) → op                  step(seconds) → op, op, … that finished
  *   http{…}, load{…}, spawn{…}, sample(name, {…}) → op       under_way(), now()
+ *   websocket{…} → op, arrival(op) → op             is_open(op), transmit(op, text), message(op)
  *   op:result() op:progress() op:finished()        signals(on), interrupts()
  *   op:close()  cancels what is under way
  *
@@ -247,6 +248,7 @@ int fg__lua_open_op(lua_State *L) {
     fg__lua_http(L);
     fg__lua_load(L);
     fg__lua_spawn(L);
+    fg__lua_websocket(L);
     fg__lua_sample(L);
     return 1;
 }

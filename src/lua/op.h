@@ -5,6 +5,7 @@
  *   http.c    starting a request, its answer as a table
  *   load.c    starting requests by the thousand, their counts and times as a table
  *   spawn.c   starting a child, its end as a table
+ *   websocket.c  a connection, its messages
  *   sample.c  starting a sampler, its profile
  */
 #ifndef FG_LUA_OP_H
@@ -17,6 +18,7 @@
 void fg__lua_http(lua_State *L);
 void fg__lua_load(lua_State *L);
 void fg__lua_spawn(lua_State *L);
+void fg__lua_websocket(lua_State *L);
 void fg__lua_sample(lua_State *L);
 
 /* The state's event loop: made when first asked for. Raises where that is not possible. */

@@ -312,17 +312,9 @@ static bool is_token(const char *text) {
                         "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")];
 }
 
-int fg__http_check(fg_ctx *ctx, const fg__http_options *options) {
-    fg__origin origin;
-    char shown[FG__URL_SHOWN];
-    if (!fg__url_origin(&origin, options->url)) {
-        return fg__fail(ctx, FG_EINVAL, "%s is not a URL that starts with http:// or https://",
-                        fg__url_shown(shown, options->url));
-    }
-    if (options->method && !is_token(options->method))
-        return fg__fail(ctx, FG_EINVAL, "the method is not one of HTTP");
-    for (size_t i = 0; i < options->header_count; i++) {
-        const fg__http_header *header = &options->headers[i];
+int fg__http_headers_check(fg_ctx *ctx, const fg__http_header *headers, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        const fg__http_header *header = &headers[i];
         if (!is_token(header->name))
             return fg__fail(ctx, FG_EINVAL, "'%.80s' cannot be the name of a header", header->name);
         for (const char *c = header->value; *c; c++) {
@@ -335,6 +327,18 @@ int fg__http_check(fg_ctx *ctx, const fg__http_options *options) {
         }
     }
     return 0;
+}
+
+int fg__http_check(fg_ctx *ctx, const fg__http_options *options) {
+    fg__origin origin;
+    char shown[FG__URL_SHOWN];
+    if (!fg__url_origin(&origin, options->url)) {
+        return fg__fail(ctx, FG_EINVAL, "%s is not a URL that starts with http:// or https://",
+                        fg__url_shown(shown, options->url));
+    }
+    if (options->method && !is_token(options->method))
+        return fg__fail(ctx, FG_EINVAL, "the method is not one of HTTP");
+    return fg__http_headers_check(ctx, options->headers, options->header_count);
 }
 
 static int copy_options(struct http *http, const fg__http_options *options) {

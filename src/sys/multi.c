@@ -43,8 +43,10 @@ static void on_poller_closed(uv_handle_t *handle) {
 static void end(fg__multi *multi, CURL *easy, CURLcode code) {
     fg__transfer *transfer = NULL;
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&transfer);
-    curl_multi_remove_handle(multi->curl, easy);
-    transfer->running = false;
+    if (!transfer->kept || code) {
+        curl_multi_remove_handle(multi->curl, easy);
+        transfer->running = false;
+    }
     transfer->done(transfer, code);
 }
 

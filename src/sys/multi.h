@@ -11,6 +11,7 @@ typedef struct fg__transfer {
     fg__op *op;
     void (*done)(struct fg__transfer *transfer, CURLcode code); /* may start the next one */
     bool running;
+    bool kept; /* a connection only: it stays in libcurl's hands when it is done */
     struct fg__transfer *next_blind;
 } fg__transfer;
 

@@ -12,6 +12,7 @@
  *   multi.c   libcurl's sockets on the loop     line.c    a line from a terminal or a pipe
  *   http.c    one request and its redirects     url.c     what a URL says: origin, loopback, what is shown
  *   load.c    requests by the thousand          histogram.c  times in buckets
+ *   websocket.c  a connection for messages      handshake.c  how one is opened
  *
  * Apart from the loop are remote.h (calls made in another process, by ptrace) and rights.h (may we, and why not).
  * op.h is for those who implement ops. Nothing calls back: the owner steps the loop and takes what has
@@ -119,6 +120,8 @@ bool fg__http_refused(const fg__op *op);
 
 /* Whether URL, method and headers can be sent: 0 or FG_EINVAL with a message. */
 int fg__http_check(fg_ctx *ctx, const fg__http_options *options);
+/* 0 where names and values can be sent as headers. */
+int fg__http_headers_check(fg_ctx *ctx, const fg__http_header *headers, size_t count);
 
 /* A URL as it may be shown: without user, password, query and fragment, not overly long. Returns `shown`. */
 enum { FG__URL_SHOWN = 256 };
@@ -171,6 +174,35 @@ int fg__load_start(fg__op **out, fg__loop *loop, const fg__load_options *options
 void fg__load_stop(fg__op *op);
 /* Of a finished one; owned by the op. */
 const fg__load_result *fg__load_result_of(const fg__op *op);
+
+/* ---- WebSocket ----------------------------------------------------------------------------------------- */
+
+/* A connection. Everything is copied. */
+typedef struct fg__websocket_options {
+    const char *url; /* ws or wss */
+    const fg__http_header *headers;
+    size_t header_count;
+    double connect_timeout; /* seconds until it is open; 0: 10 */
+    uint64_t max_message;   /* cap on a message that comes in; 0: 1 GiB */
+    const char *ca_file;    /* as of a request */
+} fg__websocket_options;
+
+typedef struct fg__websocket_message {
+    const char *bytes;
+    size_t n;
+    bool binary;
+} fg__websocket_message;
+
+/* Start a connection. Its op is under way until the connection ends, which always is an error; a release closes it. */
+int fg__websocket_start(fg__op **out, fg__loop *loop, const fg__websocket_options *options);
+/* An op that finishes when the connection opens, has a message or ends, at once where it has one or has ended. */
+int fg__websocket_arrival(fg__op **out, fg__op *websocket);
+bool fg__websocket_open(const fg__op *op);
+/* Send a message, or queue what the connection does not take at once. FG_ELIMIT: too much is queued. */
+int fg__websocket_send(fg__op *op, const char *bytes, size_t n, bool binary);
+/* The oldest message that has come, valid until it is dropped. False: none. */
+bool fg__websocket_take(fg__op *op, fg__websocket_message *out);
+void fg__websocket_drop(fg__op *op);
 
 /* ---- child processes ----------------------------------------------------------------------------------- */
 
