@@ -244,6 +244,7 @@ local function lua_reference()
   put_functions("Profile:", debug.getmetatable(fg.profile()))
   put_lua_type "lua/flamegraph/spawn.lua"
   put_lua_type "lua/flamegraph/progress.lua"
+  put_lua_type "lua/flamegraph/websocket.lua"
   put "## Types of arguments"
   put ""
   put_types(require "flamegraph.types")

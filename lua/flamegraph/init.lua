@@ -22,6 +22,7 @@ local sample = require "flamegraph.sample"
 local shared = require "flamegraph.shared"
 local spawn = require "flamegraph.spawn"
 local summary = require "flamegraph.summary"
+local websocket = require "flamegraph.websocket"
 
 local fg = {
   activities = activities,
@@ -55,6 +56,7 @@ local fg = {
   spawn = spawn,
   summarize = summary.of,
   version = profile.version,
+  websocket = websocket,
 }
 
 --- Make an empty profile, to be filled with p:add.

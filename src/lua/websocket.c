@@ -38,8 +38,8 @@ static int fn_arrival(lua_State *L) {
     return fg__lua_op_start(L, fg__websocket_arrival(op, websocket));
 }
 
-static int fn_is_open(lua_State *L) {
-    lua_pushboolean(L, fg__websocket_open(fg__lua_op_check(L, 1, websocket_result)));
+static int fn_has_opened(lua_State *L) {
+    lua_pushboolean(L, fg__websocket_opened(fg__lua_op_check(L, 1, websocket_result)));
     return 1;
 }
 
@@ -66,8 +66,8 @@ static int fn_message(lua_State *L) {
 }
 
 void fg__lua_websocket(lua_State *L) {
-    static const luaL_Reg functions[] = {{"websocket", fn_websocket}, {"arrival", fn_arrival},
-                                         {"is_open", fn_is_open},     {"transmit", fn_transmit},
-                                         {"message", fn_message},     {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"websocket", fn_websocket},   {"arrival", fn_arrival},
+                                         {"has_opened", fn_has_opened}, {"transmit", fn_transmit},
+                                         {"message", fn_message},       {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
 }

@@ -197,7 +197,8 @@ typedef struct fg__websocket_message {
 int fg__websocket_start(fg__op **out, fg__loop *loop, const fg__websocket_options *options);
 /* An op that finishes when the connection opens, has a message or ends, at once where it has one or has ended. */
 int fg__websocket_arrival(fg__op **out, fg__op *websocket);
-bool fg__websocket_open(const fg__op *op);
+/* Whether it has opened; it may have ended since. */
+bool fg__websocket_opened(const fg__op *op);
 /* Send a message, or queue what the connection does not take at once. FG_ELIMIT: too much is queued. */
 int fg__websocket_send(fg__op *op, const char *bytes, size_t n, bool binary);
 /* The oldest message that has come, valid until it is dropped. False: none. */

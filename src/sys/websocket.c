@@ -400,8 +400,8 @@ int fg__websocket_start(fg__op **out, fg__loop *loop, const fg__websocket_option
     return 0;
 }
 
-bool fg__websocket_open(const fg__op *op) {
-    return ((const struct websocket *)op)->state == OPEN && !op->finished;
+bool fg__websocket_opened(const fg__op *op) {
+    return ((const struct websocket *)op)->state == OPEN;
 }
 
 int fg__websocket_send(fg__op *op, const char *bytes, size_t n, bool binary) {
@@ -440,5 +440,5 @@ void fg__websocket_drop(fg__op *op) {
     ws->waiting -= m->n + sizeof *m;
     fg_free(op->ctx, m);
     /* what TLS has read already is announced by nobody */
-    if (full && ws->waiting <= MOST_WAITING && fg__websocket_open(op)) exchange(ws);
+    if (full && ws->waiting <= MOST_WAITING && ws->state == OPEN && !op->finished) exchange(ws);
 }

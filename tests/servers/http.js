@@ -9,6 +9,7 @@ const net = require("net");
 const os = require("os");
 const path = require("path");
 const zlib = require("zlib");
+const { attach } = require("./websocket.js");
 
 const collect = (req, then) => {
   const chunks = [];
@@ -97,6 +98,7 @@ const listeners = {
 };
 const socket = path.join(folder, "socket");
 const ports = {};
+for (const name of ["a", "tls"]) attach(listeners[name]);
 for (const [name, server] of Object.entries(listeners)) {
   server.listen(name === "socket" ? socket : { host: "127.0.0.1", port: 0 }, () => {
     ports[name] = name === "socket" ? socket : server.address().port;
