@@ -44,6 +44,34 @@ function Websocket:send(text, binary)
   return op.transmit(self.op, text, binary or false)
 end
 
+--- The next message, if one has come: nothing is waited for.
+-- @treturn string|nil nil: none
+-- @treturn boolean whether the message was sent as bytes
+function Websocket:poll()
+  if self.closed then return nil end
+  return op.message(self.op)
+end
+
+--- Wait until a message can be taken, the connection has ended, or the time is over.
+-- @tparam[opt] number|string limit how long at most: seconds, or a text such as `"5s"`
+-- @treturn boolean|nil true, also where the time is over; nil, message, code: the connection has ended and nothing of it
+--   is left to take ("NET", "FORMAT", "LIMIT"), or Ctrl-C ("INTERRUPTED")
+-- @usage while ws:wait() do handle(ws:poll()) end
+function Websocket:wait(limit)
+  local seconds, why
+  if limit ~= nil then
+    seconds, why = check.seconds(limit)
+    if not seconds then check.fail("websocket:wait: %s", why) end
+  end
+  if self.closed then return nil, "the connection is closed", "NET" end
+  local timer <close> = seconds and op.timer(seconds) or nil
+  local ok, message, code = arrival(self, timer)
+  if not ok then return nil, message, code end
+  if self.closed then return nil, "the connection is closed", "NET" end
+  if self.op:finished() and not op.has_message(self.op) then return ending(self) end
+  return true
+end
+
 --- Wait for the next message.
 -- @tparam[opt] number|string limit how long at most: seconds, or a text such as `"5s"`
 -- @treturn string|nil nil, message, code: nothing came in time ("TIMEOUT"), the connection has ended ("NET", "FORMAT",
@@ -51,23 +79,18 @@ end
 -- @treturn boolean whether the message was sent as bytes
 -- @usage local answer = assert(ws:receive "5s")
 function Websocket:receive(limit)
-  local seconds, why
-  if limit ~= nil then
-    seconds, why = check.seconds(limit)
-    if not seconds then check.fail("websocket:receive: %s", why) end
-  end
-  if self.closed then return nil, "the connection is closed", "NET" end
-  local timer <close> = seconds and op.timer(seconds) or nil
+  local seconds, why = check.seconds(limit or 0)
+  if not seconds then check.fail("websocket:receive: %s", why) end
+  local ends = limit and op.now() + seconds
   while true do
-    local text, binary = op.message(self.op)
+    local text, binary = self:poll()
     if text then return text, binary end
-    if self.op:finished() then return ending(self) end
-    if timer and timer:finished() then
+    local left = ends and ends - op.now()
+    if left and left <= 0 then
       return nil, ("nothing came from %s within %g s"):format(self.shown, seconds), "TIMEOUT"
     end
-    local ok, message, code = arrival(self, timer)
+    local ok, message, code = self:wait(left)
     if not ok then return nil, message, code end
-    if self.closed then return nil, "the connection is closed", "NET" end
   end
 end
 

@@ -3,7 +3,7 @@
  *
  *   timer(seconds), line(fd) → op                  step(seconds) → op, op, … that finished
  *   http{…}, load{…}, spawn{…}, sample(name, {…}) → op       under_way(), now()
- *   websocket{…} → op, arrival(op) → op             has_opened(op), transmit(op, text), message(op)
+ *   websocket{…} → op, arrival(op) → op       has_opened(op), has_message(op), message(op), transmit(op, text)
  *   op:result() op:progress() op:finished()        signals(on), interrupts()
  *   op:close()  cancels what is under way
  *

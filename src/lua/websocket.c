@@ -65,9 +65,19 @@ static int fn_message(lua_State *L) {
     return 2;
 }
 
+static int fn_has_message(lua_State *L) {
+    fg__websocket_message message;
+    lua_pushboolean(L, fg__websocket_take(fg__lua_op_check(L, 1, websocket_result), &message));
+    return 1;
+}
+
 void fg__lua_websocket(lua_State *L) {
-    static const luaL_Reg functions[] = {{"websocket", fn_websocket},   {"arrival", fn_arrival},
-                                         {"has_opened", fn_has_opened}, {"transmit", fn_transmit},
-                                         {"message", fn_message},       {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"websocket", fn_websocket},
+                                         {"arrival", fn_arrival},
+                                         {"has_opened", fn_has_opened},
+                                         {"transmit", fn_transmit},
+                                         {"message", fn_message},
+                                         {"has_message", fn_has_message},
+                                         {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
 }

@@ -14,7 +14,8 @@
  *   load.c    requests by the thousand          histogram.c  times in buckets
  *   websocket.c  a connection for messages      handshake.c  how one is opened
  *
- * Apart from the loop are remote.h (calls made in another process, by ptrace) and rights.h (may we, and why not).
+ * Apart from the loop are remote.h (calls made in another process, by ptrace), wake.h (a signal for Node) and rights.h
+ * (may we, and why not).
  * op.h is for those who implement ops. Nothing calls back: the owner steps the loop and takes what has
  * finished, so that a Lua coroutine is never resumed from inside the loop. An op that was released cleans up
  * behind the scenes; a loop can be freed at any time, before or after its ops.
