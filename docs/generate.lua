@@ -238,6 +238,7 @@ local function lua_reference()
   put ""
   put_functions("fg.", fg)
   put_functions("fg.json.", fg.json)
+  put_functions("fg.devtools.", fg.devtools)
   put "## Profile"
   put ""
   paragraph { "What `fg.read`, `fg.collect` and others return: unique stacks with a value for each value type." }
@@ -245,6 +246,7 @@ local function lua_reference()
   put_lua_type "lua/flamegraph/spawn.lua"
   put_lua_type "lua/flamegraph/progress.lua"
   put_lua_type "lua/flamegraph/websocket.lua"
+  put_lua_type "lua/flamegraph/session.lua"
   put "## Types of arguments"
   put ""
   put_types(require "flamegraph.types")

@@ -1,22 +1,5 @@
 local fg = require "flamegraph"
 
-local function local_port(url)
-  local scheme, host, port = url:match "^(https?)://([^/:]+):?(%d*)"
-  if not host then scheme, host, port = url:match "^(https?)://(%[[%x:]+%]):?(%d*)" end
-  if not host or not (host == "localhost" or host:find "^127%." or host == "[::1]") then return nil end
-  return tonumber(port) or (scheme == "https" and 443 or 80)
-end
-
--- Who listens: of several that share the socket, the one that started the others.
-local function listener(port)
-  local pids = {}
-  for _, one in ipairs(fg.listeners(port)) do pids[one.pid] = true end
-  for pid in pairs(pids) do
-    local process = fg.process(pid)
-    if process and not pids[process.ppid] then return pid end
-  end
-end
-
 local function remote(args)
   return fg.fetch {
     url = args.url .. "/admin/profile",
@@ -50,13 +33,10 @@ return fg.collector {
   collect = function(args)
     local pid = args.pid
     if not pid then
-      local port = local_port(args.url)
-      if not port then return remote(args) end
-      pid = listener(port)
-      if not pid then
-        return nil, ("nobody listens on port %d of this machine, or it is another user's: --pid names the process")
-          :format(port), "IO"
-      end
+      local process, message, code = fg.serving(args.url)
+      if code == "INVAL" then return remote(args) end
+      if not process then return nil, message, code end
+      pid = process.pid
     end
     return fg.collect("python", { pid = pid, duration = args.duration, rate = args.rate, subprocesses = true })
   end,

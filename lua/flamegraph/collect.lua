@@ -13,10 +13,11 @@ local collect = {}
 
 -- The target as it may be shown: a URL without user, password and query.
 local function target_of(values)
-  if rawget(values, "url") then
-    return (values.url:gsub("^(%w+://)[^/@]*@", "%1"):gsub("[?#].*", ""))
-  end
-  return rawget(values, "pid") and "process " .. values.pid or nil
+  if rawget(values, "pid") then return "process " .. values.pid end
+  local address = rawget(values, "inspect") or rawget(values, "url")
+  if not address then return nil end
+  if not address:find "^%w+://" then address = "ws://" .. address end
+  return (address:gsub("^(%w+://)[^/@]*@", "%1"):gsub("[?#].*", ""))
 end
 
 local function host_of(target)

@@ -89,7 +89,7 @@ end
 -- @tparam[opt] string options.expect the format that the profile has to have; default: any
 -- @tparam[opt] table options.hints what to do about a status: `{ [404] = "add the endpoint …" }`
 -- @treturn Profile|nil nil, message, code where there is none: those of fg.http and fg.parse, and "REMOTE" for a
---   refusal
+--   refusal, which is followed by its status
 -- @usage return fg.fetch {
 --   url = args.url .. "/debug/pprof/profile", query = { seconds = 30 }, timeout = 60, expect = "pprof",
 -- }
@@ -105,7 +105,9 @@ local function fetch(options)
   if bar and tonumber(request.timeout) then bar:update { timeout = request.timeout } end
   local answer, message, code = http(request)
   if not answer then return nil, message, code end
-  if answer.status < 200 or answer.status > 299 then return nil, status_message(mine, answer), "REMOTE" end
+  if answer.status < 200 or answer.status > 299 then
+    return nil, status_message(mine, answer), "REMOTE", answer.status
+  end
   if is_html(answer) then return nil, html_message(answer), "FORMAT" end
   return parse(mine, answer)
 end

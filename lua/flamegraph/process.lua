@@ -164,6 +164,16 @@ function process.all()
   return list
 end
 
+--- The environment that a process was started with, by name; empty where it may not be seen.
+function process.environment(pid)
+  local variables = {}
+  for _, word in ipairs(words(read(("/proc/%d/environ"):format(pid)))) do
+    local name, value = word:match "^([^=]+)=(.*)$"
+    if name then variables[name] = value end
+  end
+  return variables
+end
+
 -- ---- who is it --------------------------------------------------------------------------------------------------
 
 local function advice(found)
@@ -193,16 +203,31 @@ end
 
 -- ---- who listens ------------------------------------------------------------------------------------------------
 
--- Listening TCP sockets: inode → port.
-local function listening()
-  local ports = {}
-  for _, path in ipairs { "/proc/net/tcp", "/proc/net/tcp6" } do
-    for line in (read(path) or ""):gmatch("[^\n]+") do
-      local port, inode = line:match("^%s*%d+: %x+:(%x+) %x+:%x+ 0A %S+ %S+ %S+%s+%d+%s+%d+ (%d+)")
-      if port then ports[inode] = tonumber(port, 16) end
+-- An address as the kernel writes it: words of 32 bits, each in the machine's own order of bytes.
+local function address_of(hex)
+  if #hex == 8 then
+    local bytes = table.pack(("BBBB"):unpack(("=I4"):pack(tonumber(hex, 16))))
+    return table.concat(bytes, ".", 1, 4)
+  end
+  if hex:find "^0+$" then return "::" end
+  local parts = {}
+  for word in hex:gmatch "%x%x%x%x%x%x%x%x" do
+    local high, low = (">I2I2"):unpack(("=I4"):pack(tonumber(word, 16)))
+    parts[#parts + 1] = ("%x:%x"):format(high, low)
+  end
+  return table.concat(parts, ":")
+end
+
+-- Listening TCP sockets of the network of a process: inode → { port =, address = }.
+local function listening(pid)
+  local sockets = {}
+  for _, name in ipairs { "tcp", "tcp6" } do
+    for line in (read(("/proc/%s/net/%s"):format(pid or "self", name)) or ""):gmatch("[^\n]+") do
+      local address, port, inode = line:match("^%s*%d+: (%x+):(%x+) %x+:%x+ 0A %S+ %S+ %S+%s+%d+%s+%d+ (%d+)")
+      if port then sockets[inode] = { port = tonumber(port, 16), address = address_of(address) } end
     end
   end
-  return ports
+  return sockets
 end
 
 local function sockets_of(pid, visit)
@@ -219,12 +244,12 @@ end
 --   share it are all there. Those of other users are seen with the right to look at them only.
 -- @usage for _, one in ipairs(fg.listeners(8000)) do print(one.pid) end
 function process.listeners(port)
-  local ports, list, seen = listening(), {}, {}
+  local sockets, list, seen = listening(), {}, {}
   for _, name in ipairs(system.folder "/proc" or {}) do
     local pid = math.tointeger(tonumber(name:match "^%d+$"))
     if pid then
       sockets_of(pid, function(inode)
-        local found = ports[inode]
+        local found = sockets[inode] and sockets[inode].port
         local key = found and pid .. ":" .. found
         if not found or port and found ~= port or seen[key] then return end
         seen[key] = true
@@ -237,6 +262,42 @@ function process.listeners(port)
     return a.pid < b.pid
   end)
   return list
+end
+
+--- The TCP sockets that a process listens on, in its own network: `port` and `address`, by port.
+-- @treturn {table,...}
+function process.sockets(pid)
+  local sockets, list = listening(pid), {}
+  sockets_of(pid, function(inode) list[#list + 1] = sockets[inode] end)
+  table.sort(list, function(a, b) return a.port < b.port end)
+  return list
+end
+
+-- The port of a URL of this machine; nil: it is of another.
+local function local_port(url)
+  local scheme, host, port = url:match "^(https?)://([^/:]+):?(%d*)"
+  if not host then scheme, host, port = url:match "^(https?)://(%[[%x:]+%]):?(%d*)" end
+  if not host or not (host == "localhost" or host:find "^127%." or host == "[::1]") then return nil end
+  return tonumber(port) or (scheme == "https" and 443 or 80)
+end
+
+--- The process of this machine that serves a URL: of several that share the socket, the one that started the others.
+-- @tparam string url
+-- @treturn table|nil as fg.process gives it; nil, message, code: nobody that we can see listens there ("IO"), or the
+--   URL is not one of this machine ("INVAL")
+-- @usage local process = fg.serving("http://localhost:3000")
+function process.serving(url)
+  if type(url) ~= "string" then check.fail("fg.serving takes a URL, not a %s", type(url)) end
+  local port = local_port(url)
+  if not port then return nil, ("%s is not on this machine"):format(url:match "^%w+://[^/?#]*" or "this"), "INVAL" end
+  local pids = {}
+  for _, one in ipairs(process.listeners(port)) do pids[one.pid] = true end
+  for pid in pairs(pids) do
+    local found = read_process(pid)
+    if found and not pids[found.ppid] then return found end
+  end
+  return nil, ("nobody listens on port %d of this machine, or it is another user's: --pid names the process")
+    :format(port), "IO"
 end
 
 --- The collector that profiles a runtime best.

@@ -54,8 +54,8 @@ end
 
 --- Wait until a message can be taken, the connection has ended, or the time is over.
 -- @tparam[opt] number|string limit how long at most: seconds, or a text such as `"5s"`
--- @treturn boolean|nil true, also where the time is over; nil, message, code: the connection has ended and nothing of it
---   is left to take ("NET", "FORMAT", "LIMIT"), or Ctrl-C ("INTERRUPTED")
+-- @treturn boolean|nil true, also where the time is over; nil, message, code: the connection has ended and nothing is
+--   left to take ("NET", "FORMAT", "LIMIT"), or Ctrl-C ("INTERRUPTED")
 -- @usage while ws:wait() do handle(ws:poll()) end
 function Websocket:wait(limit)
   local seconds, why

@@ -1,0 +1,180 @@
+-- fg.devtools: profiles over the DevTools protocol, of Node and of what else speaks V8's half of it.
+
+local check = require "flamegraph.check"
+local inspector = require "flamegraph.inspector"
+local op = require "flamegraph.op"
+local profile = require "flamegraph.profile"
+local session = require "flamegraph.session"
+
+local devtools = {}
+
+--- Connect to a DevTools endpoint.
+-- @tparam string address `HOST:PORT` (of `node --inspect`), or the URL of its WebSocket
+-- @treturn Session|nil nil, message, code
+-- @usage local session <close> = assert(fg.devtools.connect "127.0.0.1:9229")
+function devtools.connect(address)
+  if type(address) ~= "string" then check.fail("fg.devtools.connect takes HOST:PORT or the URL of a WebSocket") end
+  if address:find "^wss?://" then return session.open(address) end
+  local host, port = address:gsub("^https?://", ""):gsub("/$", ""):match "^(.-):?(%d+)$"
+  if not host then
+    return nil, ("'%s' is no address: HOST:PORT, or ws://… as the process printed it"):format(address), "INVAL"
+  end
+  host = host:gsub("^%[(.*)%]$", "%1")
+  local url, message, code = inspector.at(host ~= "" and host or "127.0.0.1", tonumber(port), 10)
+  if not url then return nil, message, code end
+  return session.open(url)
+end
+
+--- Attach to a running Node process. Where its inspector is not open, Node is asked to open it by SIGUSR1, which is
+-- sent only after a look at the process has shown that the handler is Node's own; it is closed again with the session.
+-- @tparam integer pid
+-- @treturn Session|nil nil, message, code: "UNSUPPORTED" where it cannot be done safely, with the reason
+-- @usage local session <close> = assert(fg.devtools.attach(4242))
+-- print(session:evaluate "process.version")
+function devtools.attach(pid)
+  return inspector.attach(pid)
+end
+
+-- ---- threads ----------------------------------------------------------------------------------------------------
+
+-- Profilers of the threads of a process, each `start`ed as soon as it is seen.
+local function start_new(threads, workers, start)
+  for _, worker in ipairs(workers or {}) do
+    if not threads[worker] and not worker.gone then
+      threads[worker] = true
+      local ok, _, code = start(worker)
+      if ok then threads[#threads + 1] = worker elseif code ~= "NET" then threads.failed = true end
+    end
+  end
+end
+
+-- Wait for the time; workers that come meanwhile are profiled as well.
+local function watch(opened, threads, seconds, start)
+  local ends = op.now() + seconds
+  while op.now() < ends do
+    local known = opened.list and #opened.list or 0
+    local ok, message, code = opened:sleep(math.max(0, ends - op.now()),
+      function() return opened.list and #opened.list > known end)
+    if not ok then
+      if code == "INTERRUPTED" then return true end
+      return nil, message, code
+    end
+    start_new(threads, opened.list, start)
+  end
+  return true
+end
+
+-- Stacks below a frame for their thread.
+local function tower(p, title)
+  local with = profile.new((function()
+    local types = {}
+    for i, kind in ipairs(p:types()) do types[i] = { kind.name, kind.unit } end
+    return types
+  end)())
+  for frames, _, values in p:stacks() do
+    with:add(table.move(frames, 1, #frames, 2, { title }), values)
+  end
+  return with
+end
+
+local function stop_all(threads, stop, format, towers)
+  local parts, ended, message, code = {}, 0, nil, nil
+  for _, thread in ipairs(threads) do
+    local text, why, kind = stop(thread)
+    local p
+    if text then p, why, kind = profile.parse(text, { expect = format, name = thread.title }) end
+    if p then
+      parts[#parts + 1] = towers and tower(p, thread.title) or p
+    elseif kind ~= "EMPTY" and thread.gone then
+      ended = ended + 1
+    elseif kind ~= "EMPTY" then
+      message, code = message or why, code or kind
+    end
+  end
+  if message then return nil, message, code end
+  if #parts == 0 then
+    return nil, "the profile is empty: give the process something to do while it is profiled, and try again", "EMPTY"
+  end
+  local whole = #parts > 1 and profile.merge(table.unpack(parts)) or parts[1]
+  if ended > 0 then
+    whole:note(("%d worker thread%s ended while they were profiled: their part is missing"):format(ended,
+      ended > 1 and "s" or ""))
+  end
+  return whole
+end
+
+local function record(opened, how, options)
+  local threads = { opened }
+  local ok, message, code = how.start(opened)
+  if not ok then return nil, message, code end
+  if options.workers ~= false then start_new(threads, opened:workers(), how.start) end
+  ok, message, code = watch(opened, threads, options.duration, how.start)
+  if not ok then return nil, message, code end
+  return stop_all(threads, how.stop, how.format, options.threads)
+end
+
+local function calls(opened, list)
+  for _, one in ipairs(list) do
+    local ok, message, code = opened:call(one[1], one[2])
+    if not ok then return nil, message, code end
+  end
+  return true
+end
+
+--- Profile the time of a process.
+-- @tparam Session opened
+-- @tparam table options
+-- @tparam number|string options.duration how long
+-- @tparam[opt=100] integer options.interval_us time between two samples, in microseconds
+-- @tparam[opt=true] boolean options.workers Node's worker threads as well
+-- @tparam[opt=false] boolean options.threads a tower for each thread
+-- @treturn Profile|nil nil, message, code; "EMPTY" where nothing was done meanwhile. After Ctrl-C: what came until then
+-- @usage local p = assert(fg.devtools.cpu(session, { duration = "10s" }))
+function devtools.cpu(opened, options)
+  options = check.options("fg.devtools.cpu", options,
+    { duration = "!seconds", interval_us = "integer", workers = "boolean", threads = "boolean" })
+  return record(opened, {
+    format = "cpuprofile",
+    start = function(thread)
+      return calls(thread, { { "Profiler.enable" },
+        { "Profiler.setSamplingInterval", { interval = options.interval_us or 100 } }, { "Profiler.start" } })
+    end,
+    stop = function(thread)
+      local text, message, code = thread:ask("Profiler.stop", nil, 60)
+      thread:call "Profiler.disable"
+      return text, message, code
+    end,
+  }, options)
+end
+
+--- Profile what a process allocates.
+-- @tparam Session opened
+-- @tparam table options
+-- @tparam number|string options.duration how long
+-- @tparam[opt="32k"] integer|string options.interval bytes between two samples, on average
+-- @tparam[opt=false] boolean options.allocated all that was allocated; otherwise what of it is still there at the end
+-- @tparam[opt=true] boolean options.workers Node's worker threads as well
+-- @tparam[opt=false] boolean options.threads a tower for each thread
+-- @treturn Profile|nil bytes by stack; nil, message, code
+-- @usage local p = assert(fg.devtools.heap(session, { duration = "30s" }))
+function devtools.heap(opened, options)
+  options = check.options("fg.devtools.heap", options, { duration = "!seconds", interval = "bytes",
+    allocated = "boolean", workers = "boolean", threads = "boolean" })
+  local asked = { samplingInterval = options.interval or 32768 }
+  if options.allocated then
+    asked.includeObjectsCollectedByMajorGC, asked.includeObjectsCollectedByMinorGC = true, true
+  end
+  return record(opened, {
+    format = "heapprofile",
+    start = function(thread)
+      return calls(thread, { { "HeapProfiler.enable" }, { "HeapProfiler.startSampling", asked } })
+    end,
+    stop = function(thread)
+      local text, message, code = thread:ask("HeapProfiler.stopSampling", nil, 60)
+      thread:call "HeapProfiler.disable"
+      return text, message, code
+    end,
+  }, options)
+end
+
+return devtools

@@ -1,0 +1,187 @@
+-- The inspector of a Node process: found where it is open, opened by SIGUSR1 where that is safe, proven to be that
+-- process's own, and closed again.
+--
+--   own sockets of the process ──▶ one answers /json/list: it was open, and stays so
+--        │ none does
+--        ▼
+--   the port is free? the handler of SIGUSR1 is Node's own? ──▶ signal ──▶ a new socket of the process ──▶ session
+--
+-- A port proves nothing by its number: only sockets that the process itself holds are asked, in its own network.
+
+local check = require "flamegraph.check"
+local http = require "flamegraph.http"
+local json = require "flamegraph.json"
+local loop = require "flamegraph.loop"
+local op = require "flamegraph.op"
+local process = require "flamegraph.process"
+local rights = require "flamegraph.rights"
+local session = require "flamegraph.session"
+local system = require "flamegraph.system"
+
+local inspector = {}
+
+local usual_port = 9229
+local opening_seconds, closing_seconds = 5, 5
+
+-- ---- where it may be --------------------------------------------------------------------------------------------
+
+local function authority(host, port)
+  return host:find ":" and ("[%s]:%d"):format(host, port) or ("%s:%d"):format(host, port)
+end
+
+--- The DevTools endpoint at an address, as /json/list tells it.
+-- @treturn string|nil URL of its WebSocket; nil, message, code
+function inspector.at(host, port, limit)
+  local where = authority(host, port)
+  local answer, message, code = http { url = ("http://%s/json/list"):format(where), timeout = limit or 5,
+    connect_timeout = limit or 5, max_body = "1M", follow = false }
+  if not answer then return nil, message, code end
+  local list = answer.status == 200 and json.decode(answer.body)
+  local first = type(list) == "table" and list[1]
+  local path = type(first) == "table" and tostring(first.webSocketDebuggerUrl):match "^ws://[^/]+(/.*)$"
+  if not path then return nil, ("%s does not speak the DevTools protocol"):format(where), "REMOTE" end
+  return ("ws://%s%s"):format(where, path)
+end
+
+-- The port that command line and environment ask for: --inspect=HOST:PORT, --inspect-port=PORT.
+local function configured_port(found)
+  local words = table.move(found.command, 2, #found.command, 1, {})
+  for word in (process.environment(found.pid).NODE_OPTIONS or ""):gmatch "%S+" do words[#words + 1] = word end
+  local port
+  for _, word in ipairs(words) do
+    local value = word:match "^%-%-inspect[%w-]*=(.*)$" or word:match "^%-%-debug%-port=(.*)$"
+    port = value and tonumber(value:match ":(%d+)$" or value:match "^(%d+)$") or port
+  end
+  return port or usual_port
+end
+
+-- The address to ask at for a socket that listens there.
+local function reachable(address)
+  if address == "0.0.0.0" then return "127.0.0.1" end
+  return address == "::" and "::1" or address
+end
+
+-- Of the process's own listening sockets, the one that answers; `wanted(port)` says which are asked.
+local function answering(pid, wanted)
+  for _, socket in ipairs(process.sockets(pid)) do
+    if wanted(socket.port) then
+      local url = inspector.at(reachable(socket.address), socket.port, 2)
+      if url then return url, socket.port end
+    end
+  end
+end
+
+-- ---- opening ----------------------------------------------------------------------------------------------------
+
+local function same_network(pid)
+  local own, other = system.readlink "/proc/self/ns/net", system.readlink(("/proc/%d/ns/net"):format(pid))
+  return not other or own == other
+end
+
+-- Who else listens on the port: then Node could not.
+local function taken(found, port)
+  if port == 0 then return nil end
+  for _, one in ipairs(process.listeners(port)) do
+    if one.pid ~= found.pid then
+      local other = process.find(one.pid)
+      return ("port %d, on which its inspector would open, is taken by process %d (%s): end that first, or restart "
+        .. "this one with --inspect-port=0"):format(port, one.pid, other and other.name or "?")
+    end
+  end
+end
+
+local function pause()
+  local timer <close> = op.timer(0.02)
+  loop.wait(timer)
+end
+
+local function ports_of(pid)
+  local ports = {}
+  for _, socket in ipairs(process.sockets(pid)) do ports[socket.port] = true end
+  return ports
+end
+
+local function wake(found)
+  local before = ports_of(found.pid)
+  local port = configured_port(found)
+  local why = taken(found, port)
+  if why then return nil, ("pid %d: %s"):format(found.pid, why), "UNSUPPORTED" end
+  local ok, message, code = rights.wake(found.pid)
+  if not ok then return nil, message, code end
+  local ends = op.now() + opening_seconds
+  while op.now() < ends do
+    local url, opened = answering(found.pid, function(one) return not before[one] end)
+    if url then return url, opened end
+    pause() -- Ctrl-C does not leave here: what was opened is to be closed
+  end
+  return nil, ("process %d was asked to open its inspector and did not within %g s; it tells why on its stderr")
+    :format(found.pid, opening_seconds), "UNSUPPORTED"
+end
+
+-- ---- closing ----------------------------------------------------------------------------------------------------
+
+local function is_open(pid, port)
+  for _, socket in ipairs(process.sockets(pid)) do
+    if socket.port == port then return true end
+  end
+  return false
+end
+
+local function gone_within(pid, port, seconds)
+  local ends = op.now() + seconds
+  while is_open(pid, port) do
+    if op.now() > ends then return false end
+    pause()
+  end
+  return true
+end
+
+-- From the program's own loop when we are gone; at once in a program that never gets back to its loop.
+local later = "(setTimeout(() => process._debugEnd(), 50), 1)"
+local at_once = "(process._debugEnd(), 1)"
+
+local function close_again(opened, pid, port, url)
+  opened:evaluate(later, 5)
+  opened.socket:close()
+  if gone_within(pid, port, closing_seconds) then return end
+  local again <close> = session.open(url, 2)
+  if again then again:evaluate(at_once, 5) end
+end
+
+-- ---- attaching --------------------------------------------------------------------------------------------------
+
+local function prove(opened, found)
+  local number, message, code = opened:evaluate "process.pid"
+  if number == found.pid or number == found.nspid then return true end
+  if number == nil then return nil, message, code end
+  return nil, ("the inspector that answered is that of process %s, not of %d"):format(tostring(number), found.pid),
+    "REMOTE"
+end
+
+--- A session with a Node process, whose inspector is opened for the while where it is closed.
+-- @treturn Session|nil nil, message, code
+function inspector.attach(pid)
+  if math.type(pid) ~= "integer" or pid < 1 then check.fail("fg.devtools.attach takes the number of a process") end
+  local found, message, code = process.expect(pid, "node")
+  if not found then return nil, message, code end
+  if not same_network(pid) then
+    return nil, ("process %d is in another network (a container?), where its inspector cannot be reached: try `nsenter "
+      .. "--target %d --net flame-graph hce --pid %d`"):format(pid, pid, pid), "UNSUPPORTED"
+  end
+  local configured = configured_port(found)
+  local url, port = answering(pid, function(one) return one == configured or one == usual_port end)
+  local woken = not url
+  if woken then url, port, code = wake(found) end
+  if not url then return nil, port, code end
+  local opened
+  opened, message, code = session.open(url)
+  if not opened then return nil, message, code end
+  if woken then opened.leave = function(self) close_again(self, pid, port, url) end end
+  local ok
+  ok, message, code = prove(opened, found)
+  if ok then return opened end
+  opened:close()
+  return nil, message, code
+end
+
+return inspector
