@@ -101,8 +101,8 @@ end
 -- @tparam string method
 -- @tparam[opt] table params
 -- @tparam[opt=30] number|string limit how long to wait for the answer
--- @treturn table|nil the result; nil, message, code: it was refused ("REMOTE"), did not come ("TIMEOUT"), the connection
---   ended ("NET"), or Ctrl-C ("INTERRUPTED")
+-- @treturn table|nil the result; nil, message, code: it was refused ("REMOTE"), did not come ("TIMEOUT"), the
+--   connection ended ("NET"), or Ctrl-C ("INTERRUPTED")
 -- @usage assert(session:call("Profiler.setSamplingInterval", { interval = 1000 }))
 function Session:call(method, params, limit)
   local text, message, code = self:ask(method, params, limit)
