@@ -315,12 +315,14 @@ typedef struct fg_read_options {
     uint64_t max_input;   /**< cap on what a compressed input unpacks to, in bytes; 0: 1 GiB */
     bool lines;           /**< keep source lines apart; false: one frame a function */
     bool keep_idle;       /**< keep the stacks that say the program did nothing (idle tasks) */
-    bool annotate_kernel; /**< perf script: mark kernel frames `_[k]` */
-    bool annotate_jit;    /**< perf script: mark JIT frames `_[j]` */
-    bool addresses;       /**< perf script: addresses for what has no symbol */
-    bool with_pid;        /**< perf script: the process id in the outermost frame */
-    bool with_tid;        /**< perf script: process and thread id in the outermost frame */
-    const char *event;    /**< perf script: only this event; NULL: the first one met */
+    bool annotate_kernel; /**< perf: mark kernel frames `_[k]` */
+    bool annotate_jit;    /**< perf: mark JIT frames `_[j]` */
+    bool addresses;       /**< perf: addresses for what has no symbol */
+    bool with_pid;        /**< perf: the process id in the outermost frame */
+    bool with_tid;        /**< perf: process and thread id in the outermost frame */
+    bool mangled;         /**< perf.data: names as the linker has them */
+    const char
+        *event; /**< perf: only this event; NULL: the first of a text, a column for each of a perf.data */
 } fg_read_options;
 
 /** Read a profile from a file; "-" is standard input. The caller frees *out. NULL options: the defaults. */

@@ -96,8 +96,8 @@ typedef struct fg_format {
     int (*write)(fg_out *out, fg_profile *p, const fg_write_options *options);
 } fg_format;
 
-extern const fg_format fg__folded, fg__perf_script, fg__pprof, fg__cpuprofile, fg__svg_reader, fg__speedscope,
-    fg__json, fg__markdown, fg__nettrace_format;
+extern const fg_format fg__folded, fg__perf_script, fg__perf_data, fg__pprof, fg__cpuprofile, fg__svg_reader,
+    fg__speedscope, fg__json, fg__markdown, fg__nettrace_format;
 
 /* NULL-terminated. */
 extern const fg_format *const fg__formats[];

@@ -8,6 +8,7 @@ const fg_format *const fg__formats[] = {
     &fg__folded,
     &fg__pprof,
     &fg__cpuprofile,
+    &fg__perf_data,
     &fg__perf_script,
     &fg__speedscope,
     &fg__nettrace_format,

@@ -479,19 +479,7 @@ static int read_lines(reader *r) {
     return err ? err : add_waiting(r);
 }
 
-/* perf.data itself, in one byte order or the other. */
-static bool is_recording(const uint8_t *head, size_t n) {
-    return n >= 8 && (memcmp(head, "PERFILE2", 8) == 0 || memcmp(head, "2ELIFREP", 8) == 0);
-}
-
 static int read_perf_script(fg_profile *p, fg_in *in, const fg_read_options *options) {
-    int err = fg__in_need(in, 8);
-    if (err < 0) return err;
-    if (is_recording(in->p, (size_t)(in->end - in->p)))
-        return fg__fail(
-            in->ctx, FG_EFORMAT,
-            "%s: perf's own recording, not text: print it with `perf script -i %s > perf.txt` and give that",
-            in->name, in->name);
     reader r = {.p = p,
                 .in = in,
                 .options = options,
@@ -501,7 +489,7 @@ static int read_perf_script(fg_profile *p, fg_in *in, const fg_read_options *opt
     if (options->event) set_event(&r, (fg__slice){options->event, strlen(options->event)});
     if (options->annotate_kernel) p->annotations |= 1u << FG_KIND_KERNEL;
     if (options->annotate_jit) p->annotations |= 1u << FG_KIND_JIT;
-    err = fg_profile_add_type(p, "period", "count");
+    int err = fg_profile_add_type(p, "period", "count");
     if (!err) err = fg_profile_add_type(p, "samples", "count");
     if (!err) err = read_lines(&r);
     if (!err) err = r.samples ? set_metadata(&r) : fail_empty(&r);
@@ -536,7 +524,6 @@ static int judge(fg__slice head) {
 
 static int probe(const uint8_t *head, size_t n) {
     fg__slice s = {(const char *)head, n};
-    if (is_recording(head, n)) return 100;
     return fg__slice_starts(s, "# ========\n# captured on") ? 95 : judge(s);
 }
 

@@ -92,6 +92,7 @@ static const fg__option read_rows[] = {
     {"addrs", FG__OPTION_BOOL, offsetof(fg_read_options, addresses)},
     {"pid", FG__OPTION_BOOL, offsetof(fg_read_options, with_pid)},
     {"tid", FG__OPTION_BOOL, offsetof(fg_read_options, with_tid)},
+    {"no_demangle", FG__OPTION_BOOL, offsetof(fg_read_options, mangled)},
     {"event_filter", FG__OPTION_TEXT, offsetof(fg_read_options, event)},
     {NULL, FG__OPTION_ANY, 0},
 };
@@ -107,12 +108,14 @@ static const fg__option read_rows[] = {
  * @tparam[opt=1073741824] integer options.max_input cap on what a compressed input unpacks to, in bytes
  * @tparam[opt=false] boolean options.lines keep source lines apart
  * @tparam[opt=false] boolean options.idle keep the stacks that say the program did nothing
- * @tparam[opt=false] boolean options.pid perf script: the process id in the outermost frame
- * @tparam[opt=false] boolean options.tid perf script: process and thread id in the outermost frame
- * @tparam[opt=false] boolean options.addrs perf script: addresses for what has no symbol
- * @tparam[opt=false] boolean options.kernel perf script: mark kernel frames with `_[k]`
- * @tparam[opt=false] boolean options.jit perf script: mark JIT frames with `_[j]`
- * @tparam[opt] string options.event_filter perf script: only this event; otherwise the first one
+ * @tparam[opt=false] boolean options.pid perf: the process id in the outermost frame
+ * @tparam[opt=false] boolean options.tid perf: process and thread id in the outermost frame
+ * @tparam[opt=false] boolean options.addrs perf: addresses for what has no symbol
+ * @tparam[opt=false] boolean options.kernel perf: mark kernel frames with `_[k]`
+ * @tparam[opt=false] boolean options.jit perf: mark JIT frames with `_[j]`
+ * @tparam[opt=false] boolean options.no_demangle perf.data: names as the linker has them
+ * @tparam[opt] string options.event_filter perf: only this event; otherwise the first one of a text, and a column for each of
+ *   a perf.data
  * @treturn Profile|nil nil, message, code: "IO", "FORMAT", "EMPTY", "LIMIT", "INVAL"
  * @usage local p = assert(fg.read "stacks.folded")
  */

@@ -295,7 +295,7 @@ int fg__space_frames(const uint32_t **frames, size_t *n, fg__space *space, uint6
     fg__module *m;
     uint64_t own;
     uint32_t id;
-    int err = locate(&m, &own, space, address - returning);
+    int err = locate(&m, &own, space, address - (returning && address)); /* nothing is before 0 */
     if (err) return err;
     if (!m) return no_module(frames, n, s, address);
     err = find_place(&id, s, m, own, address);

@@ -1,0 +1,324 @@
+/* perf.data: records in the order of their times. Tasks and mappings are kept up to date, samples become stacks. */
+#include <stdio.h>
+#include "formats/perf_data.h"
+
+enum { USUAL_DEPTH = 127 };
+
+typedef struct reader {
+    fg__recording d;
+    uint32_t *stack; /* fills from its end: the innermost frame comes first */
+    size_t top, cap;
+    int64_t samples, empty, truncated;
+    bool periods_differ, has_period;
+    uint64_t period, first_time, last_time;
+    uint32_t events_met; /* set of 1 << column */
+} reader;
+
+/* ---- stacks -------------------------------------------------------------------------------------------- */
+
+static int push(reader *r, uint32_t frame) {
+    if (r->top == 0) {
+        size_t used = r->cap;
+        int err = fg__grow(r->d.p->ctx, &r->stack, &r->cap, used + 1, sizeof *r->stack);
+        if (err) return err;
+        r->top = r->cap - used;
+        memmove(r->stack + r->top, r->stack, used * sizeof *r->stack);
+    }
+    r->stack[--r->top] = frame;
+    return 0;
+}
+
+static int push_address(reader *r, fg__space *space, uint64_t address, bool returning) {
+    const uint32_t *frames;
+    size_t n;
+    int err = fg__space_frames(&frames, &n, space, address, returning);
+    for (size_t i = 0; i < n && !err; i++) err = push(r, frames[i]);
+    return err;
+}
+
+/*
+ * The kernel's call chain: addresses, and marks between them that say in whose code those that follow are. Behind the
+ * mark of the user's code, an address in the kernel's half is no address: it was no chain of frame pointers.
+ */
+static int push_chain(reader *r, fg__space *space, const fg__perf_sample *s, size_t *depth) {
+    const uint64_t marks = (uint64_t)-4095, user = (uint64_t)-512;
+    bool first = true, in_user = false;
+    int err = 0;
+    for (uint64_t i = 0; i < s->chain_count && !err; i++) {
+        uint64_t address = fg__load64(s->chain + 8 * i);
+        if (address >= marks) {
+            first = true;
+            in_user = address == user;
+            continue;
+        }
+        if (in_user && fg__is_kernel_address(address)) continue;
+        err = push_address(r, space, address, !first);
+        first = false;
+        ++*depth;
+    }
+    return err;
+}
+
+/* The outermost frame: the thread's name, and its numbers where they are asked for. */
+static int thread_frame(uint32_t *out, reader *r, fg__perf_thread_state *t, const fg__perf_sample *s) {
+    const fg_read_options *o = r->d.options;
+    if (t->frame == FG__NONE) {
+        char text[96], comm[sizeof t->comm];
+        memcpy(comm, t->comm, sizeof comm);
+        for (char *c = comm; *c; c++)
+            if (*c == ' ') *c = '_';
+        if (o->with_tid)
+            snprintf(text, sizeof text, "%s-%d/%d", comm, (int)s->pid, (int)s->tid);
+        else if (o->with_pid)
+            snprintf(text, sizeof text, "%s-%d", comm, (int)s->pid);
+        else
+            snprintf(text, sizeof text, "%s", comm);
+        fg_frame frame = {.name = text};
+        int err = fg_profile_frame(&t->frame, r->d.p, &frame);
+        if (err) return err;
+    }
+    *out = t->frame;
+    return 0;
+}
+
+/* ---- samples ------------------------------------------------------------------------------------------- */
+
+static void count_sample(reader *r, const fg__perf_sample *s) {
+    if (!r->samples++) {
+        r->period = s->period;
+        r->first_time = s->time;
+    }
+    r->has_period |= s->has_period || !s->attr->by_frequency;
+    r->periods_differ |= s->period != r->period;
+    r->events_met |= 1u << s->attr->column;
+    if (s->time > r->last_time) r->last_time = s->time;
+}
+
+/* Push the sample's frames, innermost first; none: it has no stack. */
+static int push_stack(reader *r, fg__space *space, const fg__perf_sample *s) {
+    size_t depth = 0, most = s->attr->stack_max ? s->attr->stack_max : USUAL_DEPTH;
+    int err = 0;
+    r->top = r->cap;
+    if (s->chain)
+        err = push_chain(r, space, s, &depth);
+    else if (s->ip)
+        err = push_address(r, space, s->ip, false);
+    r->truncated += depth >= most;
+    return err;
+}
+
+static int on_sample(reader *r, const uint8_t *record) {
+    fg__perf_sample s;
+    fg__perf_thread_state *t;
+    uint32_t outermost;
+    if (!fg__perf_sample_parse(&s, &r->d, record)) {
+        r->d.damaged++;
+        return 0;
+    }
+    if (s.attr->column < 0) return 0;
+    int err = fg__perf_thread_of(&t, &r->d, s.pid, s.tid);
+    if (!err) err = push_stack(r, r->d.processes[t->process].space, &s);
+    if (err) return err;
+    if (r->top == r->cap) {
+        r->empty++;
+        return 0;
+    }
+    err = thread_frame(&outermost, r, t, &s);
+    if (!err) err = push(r, outermost);
+    if (err) return err;
+    count_sample(r, &s);
+    int64_t values[FG_MAX_TYPES] = {0};
+    if (r->d.column_count == 1) values[1] = 1;
+    values[s.attr->column] = s.period <= INT64_MAX ? (int64_t)s.period : INT64_MAX;
+    return fg_profile_add(r->d.p, r->stack + r->top, r->cap - r->top, values);
+}
+
+static void on_lost(fg__recording *d, const uint8_t *record) {
+    fg__bytes b = fg__record_body(record);
+    if (fg__record_type(record) == FG__RECORD_LOST) fg__bytes_64(&b); /* of which event */
+    uint64_t n = fg__bytes_64(&b);
+    if (n < INT32_MAX) d->lost += (int64_t)n;
+}
+
+static int replay(reader *r) {
+    int err = 0;
+    for (size_t i = 0; i < r->d.record_count && !err; i++) {
+        const uint8_t *record = r->d.records[i].at;
+        uint32_t type = fg__record_type(record);
+        if (type == FG__RECORD_SAMPLE)
+            err = on_sample(r, record);
+        else if (type == FG__RECORD_LOST || type == FG__RECORD_LOST_SAMPLES)
+            on_lost(&r->d, record);
+        else
+            err = fg__perf_on_task(&r->d, record);
+    }
+    return err;
+}
+
+/* ---- the profile --------------------------------------------------------------------------------------- */
+
+/* The default column: that of the first event which has samples, unless nothing says what a sample weighs. */
+static int set_types(reader *r) {
+    fg_profile *p = r->d.p;
+    size_t column = (size_t)__builtin_ctz(r->events_met);
+    const char *name = fg_profile_type(p, column).name, *unit = fg_profile_type(p, column).unit;
+    bool single = r->d.column_count == 1;
+    char type[96];
+    snprintf(type, sizeof type, "%s/%s", name, unit);
+    int err = fg_meta_set_text(p, "default_type", single && !r->has_period ? "samples" : name);
+    if (!err && single) err = fg_meta_set_text(p, "period_type", type);
+    if (!err && single && !r->periods_differ && r->period <= INT64_MAX)
+        err = fg_meta_set_number(p, "period", (int64_t)r->period);
+    return err;
+}
+
+/* "WHAT: cycles, instructions": the events with a column, or those without. */
+static int note_events(reader *r, bool with_column, const char *format) {
+    fg__buffer names;
+    int err = fg__perf_event_names(&names, &r->d, with_column);
+    if (!err && names.n) err = fg_profile_note(r->d.p, format, (int)names.n, names.bytes);
+    fg_free(r->d.p->ctx, names.bytes);
+    return err;
+}
+
+static int add_notes(reader *r) {
+    fg_profile *p = r->d.p;
+    int err = 0;
+    if (r->d.column_count > 1)
+        err = note_events(r, true, "the recording has several events, of which --type chooses one: %.*s");
+    if (!err) err = note_events(r, false, "the recording has events that are left out: %.*s");
+    if (!err && r->d.elsewhere)
+        err = fg_profile_note(p,
+                              "recorded on another machine, %s: only binaries that are here with the same "
+                              "build id give names",
+                              fg_meta_text(p, "host"));
+    if (!err && r->d.damaged)
+        err = fg_profile_note(p, "%llu samples are cut short in the file and left out",
+                              (unsigned long long)r->d.damaged);
+    return err ? err : fg__symbols_notes(r->d.symbols);
+}
+
+static int set_metadata(reader *r) {
+    const struct {
+        const char *key;
+        int64_t value;
+    } numbers[] = {{"samples", r->samples},
+                   {"failed", r->empty},
+                   {"truncated", r->truncated},
+                   {"lost", r->d.lost},
+                   {"duration", (int64_t)(r->last_time - r->first_time)}};
+    int err = set_types(r);
+    if (!err) err = fg_meta_set_text(r->d.p, "collector", "perf");
+    if (!err) err = fg_meta_set_text(r->d.p, "source", "perf.data");
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers && !err; i++)
+        err = fg_meta_set_number(r->d.p, numbers[i].key, numbers[i].value);
+    return err ? err : add_notes(r);
+}
+
+static int fail_empty(reader *r) {
+    fg_ctx *ctx = r->d.p->ctx;
+    fg__buffer names;
+    int err = fg__perf_event_names(&names, &r->d, false);
+    if (err) return err;
+    if (r->empty)
+        err = fg__fail(ctx, FG_EEMPTY,
+                       "%s: perf.data: none of the %lld samples has a stack: record with `perf record -g`",
+                       r->d.in->name, (long long)r->empty);
+    else if (r->d.options->event && names.n)
+        err = fg__fail(ctx, FG_EEMPTY, "%s: perf.data: no sample of the event \"%s\"; there are: %.*s",
+                       r->d.in->name, r->d.options->event, (int)names.n, names.bytes);
+    else
+        err = fg__fail(ctx, FG_EEMPTY, "%s: perf.data: no samples: did the program run while perf recorded?",
+                       r->d.in->name);
+    fg_free(ctx, names.bytes);
+    return err;
+}
+
+/* ---- the file ------------------------------------------------------------------------------------------ */
+
+static int read_whole(fg_in *in, const fg_read_options *options) {
+    int more;
+    while ((more = fg__in_more(in)) > 0)
+        if ((uint64_t)(in->end - in->p) > fg__max_input(options))
+            return fg__fail(in->ctx, FG_ELIMIT, "%s: more than %llu bytes; --max-input raises the limit",
+                            in->name, (unsigned long long)fg__max_input(options));
+    return more;
+}
+
+/* Copies of stacks are not unwound. */
+static int refuse_copies(const fg__recording *d) {
+    for (size_t i = 0; i < d->attr_count; i++)
+        if (d->attrs[i].column >= 0 && d->attrs[i].sample_type & FG__SAMPLE_STACK_USER)
+            return fg__fail(
+                d->p->ctx, FG_EUNSUPPORTED,
+                "%s: perf.data: recorded with copies of the stack (--call-graph dwarf), which only perf "
+                "unwinds: print it with `perf script -i %s > perf.txt` and give that",
+                d->in->name, d->in->name);
+    return 0;
+}
+
+static int read_records(reader *r) {
+    fg__bytes data;
+    int err = fg__perf_read_header(&r->d, &data);
+    if (!err) err = fg__perf_find_records(&r->d, data);
+    if (!err) err = fg__perf_set_columns(&r->d);
+    if (!err) err = refuse_copies(&r->d);
+    if (!err) fg__perf_set_kernel(&r->d, 0);
+    if (!err) err = replay(r);
+    if (!err) err = r->samples ? set_metadata(r) : fail_empty(r);
+    return err;
+}
+
+static void release(reader *r) {
+    fg_ctx *ctx = r->d.p->ctx;
+    fg__symbols_free(r->d.symbols);
+    void *blocks[] = {r->d.attrs,     r->d.ids,
+                      r->d.builds,    r->d.build_index.slots,
+                      r->d.records,   r->d.rest.bytes,
+                      r->d.processes, r->d.process_index.slots,
+                      r->d.threads,   r->d.thread_index.slots,
+                      r->stack};
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) fg_free(ctx, blocks[i]);
+    if (r->d.zstd) ZSTD_freeDStream(r->d.zstd);
+    fg__arena_free(ctx, &r->d.unpacked);
+}
+
+static bool is_foreign(const uint8_t *head, size_t n) {
+    return n >= 8 && memcmp(head, "2ELIFREP", 8) == 0;
+}
+
+static int read_perf_data(fg_profile *p, fg_in *in, const fg_read_options *options) {
+    int err = fg__in_need(in, 16);
+    if (err < 0) return err;
+    if (is_foreign(in->p, (size_t)(in->end - in->p)))
+        return fg__fail(in->ctx, FG_EUNSUPPORTED,
+                        "%s: perf.data of a machine with the other byte order: print it there with `perf "
+                        "script > perf.txt` and give that",
+                        in->name);
+    if (err == 0 || memcmp(in->p, "PERFILE2", 8) != 0)
+        return fg__in_fail_byte(in, FG_EFORMAT, "it does not begin with PERFILE2");
+    err = read_whole(in, options);
+    if (err < 0) return err;
+    reader r = {.d = {.p = p, .in = in, .options = options, .start = in->p, .end = in->end}};
+    if (options->annotate_kernel) p->annotations |= 1u << FG_KIND_KERNEL;
+    if (options->annotate_jit) p->annotations |= 1u << FG_KIND_JIT;
+    fg__symbols_options how = {
+        .lines = options->lines, .addresses = options->addresses, .mangled = options->mangled};
+    err = fg__symbols_new(&r.d.symbols, in->ctx, p, &how);
+    if (!err) err = read_records(&r);
+    release(&r);
+    in->p = in->end;
+    return err;
+}
+
+static int probe(const uint8_t *head, size_t n) {
+    return (n >= 8 && memcmp(head, "PERFILE2", 8) == 0) || is_foreign(head, n) ? 100 : 0;
+}
+
+const fg_format fg__perf_data = {
+    .name = "perf.data",
+    .summary = "recording by `perf record`",
+    .suffixes = ".data",
+    .probe = probe,
+    .read = read_perf_data,
+};
