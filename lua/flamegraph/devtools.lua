@@ -1,6 +1,7 @@
 -- fg.devtools: profiles over the DevTools protocol, of Node and of what else speaks V8's half of it.
 
 local check = require "flamegraph.check"
+local inprocess = require "flamegraph.inprocess"
 local inspector = require "flamegraph.inspector"
 local op = require "flamegraph.op"
 local profile = require "flamegraph.profile"
@@ -121,18 +122,20 @@ local function calls(opened, list)
   return true
 end
 
---- Profile the time of a process.
+--- Profile the time of a process, Node or Bun.
 -- @tparam Session opened
 -- @tparam table options
 -- @tparam number|string options.duration how long
--- @tparam[opt=100] integer options.interval_us time between two samples, in microseconds
+-- @tparam[opt=100] integer options.interval_us time between two samples, in microseconds; of Bun: 1000
 -- @tparam[opt=true] boolean options.workers Node's worker threads as well
 -- @tparam[opt=false] boolean options.threads a tower for each thread
--- @treturn Profile|nil nil, message, code; "EMPTY" where nothing was done meanwhile. After Ctrl-C: what came until then
+-- @treturn Profile|nil nil, message, code; "EMPTY" where nothing was done meanwhile, "UNSUPPORTED" where a Bun
+--   answers nothing, as it does not get back to its event loop. After Ctrl-C: what came until then
 -- @usage local p = assert(fg.devtools.cpu(session, { duration = "10s" }))
 function devtools.cpu(opened, options)
   options = check.options("fg.devtools.cpu", options,
     { duration = "!seconds", interval_us = "integer", workers = "boolean", threads = "boolean" })
+  if opened:evaluate "typeof Bun" == "object" then return inprocess.cpu(opened, options) end
   return record(opened, {
     format = "cpuprofile",
     start = function(thread)

@@ -46,7 +46,7 @@ end
 -- The port that command line and environment ask for: --inspect=HOST:PORT, --inspect-port=PORT.
 local function configured_port(found)
   local words = table.move(found.command, 2, #found.command, 1, {})
-  for word in (process.environment(found.pid).NODE_OPTIONS or ""):gmatch "%S+" do words[#words + 1] = word end
+  for word in (found.environment.NODE_OPTIONS or ""):gmatch "%S+" do words[#words + 1] = word end
   local port
   for _, word in ipairs(words) do
     local value = word:match "^%-%-inspect[%w-]*=(.*)$" or word:match "^%-%-debug%-port=(.*)$"
@@ -61,10 +61,10 @@ local function reachable(address)
   return address == "::" and "::1" or address
 end
 
--- Of the process's own listening sockets, the one that answers; `wanted(port)` says which are asked.
+-- Of the process's own listening sockets, the one that answers; `wanted(socket)` says which are asked.
 local function answering(pid, wanted)
   for _, socket in ipairs(process.sockets(pid)) do
-    if wanted(socket.port) then
+    if wanted(socket) then
       local url = inspector.at(reachable(socket.address), socket.port, 2)
       if url then return url, socket.port end
     end
@@ -101,21 +101,35 @@ local function ports_of(pid)
   return ports
 end
 
-local function wake(found)
+local function wake(found, configured)
   local before = ports_of(found.pid)
-  local port = configured_port(found)
-  local why = taken(found, port)
+  local why = taken(found, configured)
   if why then return nil, ("pid %d: %s"):format(found.pid, why), "UNSUPPORTED" end
   local ok, message, code = rights.wake(found.pid)
   if not ok then return nil, message, code end
   local ends = op.now() + opening_seconds
   while op.now() < ends do
-    local url, opened = answering(found.pid, function(one) return not before[one] end)
+    local url, opened = answering(found.pid, function(socket) return not before[socket.port] end)
     if url then return url, opened end
     pause() -- Ctrl-C does not leave here: what was opened is to be closed
   end
   return nil, ("process %d was asked to open its inspector and did not within %g s; it tells why on its stderr")
     :format(found.pid, opening_seconds), "UNSUPPORTED"
+end
+
+-- URL, and the port where it was opened for us; nil, message, code.
+local function find_or_open(found)
+  local configured = configured_port(found)
+  local url = answering(found.pid, function(socket)
+    return configured == 0 or socket.port == configured or socket.port == usual_port
+  end)
+  if url then return url end
+  local woken, port, code = wake(found, configured)
+  if woken or code ~= "UNSUPPORTED" then return woken, port, code end
+  -- the program may have opened it by itself, on a port of its choice
+  url = answering(found.pid, function(socket) return socket.address:find "^127%." or socket.address == "::1" end)
+  if url then return url end
+  return nil, port, code
 end
 
 -- ---- closing ----------------------------------------------------------------------------------------------------
@@ -168,15 +182,13 @@ function inspector.attach(pid)
     return nil, ("process %d is in another network (a container?), where its inspector cannot be reached: try `nsenter "
       .. "--target %d --net flame-graph hce --pid %d`"):format(pid, pid, pid), "UNSUPPORTED"
   end
-  local configured = configured_port(found)
-  local url, port = answering(pid, function(one) return one == configured or one == usual_port end)
-  local woken = not url
-  if woken then url, port, code = wake(found) end
+  local url, port
+  url, port, code = find_or_open(found)
   if not url then return nil, port, code end
   local opened
   opened, message, code = session.open(url)
   if not opened then return nil, message, code end
-  if woken then opened.leave = function(self) close_again(self, pid, port, url) end end
+  if port then opened.leave = function(self) close_again(self, pid, port, url) end end
   local ok
   ok, message, code = prove(opened, found)
   if ok then return opened end

@@ -106,9 +106,34 @@ local function read_stat(pid)
   }
 end
 
+local function environment_of(found)
+  local variables = {}
+  for _, word in ipairs(words(read(("/proc/%d/environ"):format(found.pid)))) do
+    local name, value = word:match "^([^=]+)=(.*)$"
+    if name then variables[name] = value end
+  end
+  return variables
+end
+
+local most_printed = 1 << 20
+
+-- Only of files: what is read of a pipe is gone for whom it was meant.
+local function printed_by(found)
+  local parts = {}
+  for _, fd in ipairs { 1, 2 } do
+    local path = ("/proc/%d/fd/%d"):format(found.pid, fd)
+    local target = system.readlink(path) or ""
+    local is_file = target:find "^/" and not target:find "^/dev/" and not target:find "^/proc/"
+    parts[#parts + 1] = is_file and read(path, most_printed) or nil
+  end
+  return table.concat(parts, "\n")
+end
+
 -- Fields that cost more are found when they are first asked for: a list of all processes stays cheap.
 local lazy = {
   runtime = runtime_of,
+  environment = environment_of,
+  printed = printed_by,
   version = function(found)
     if found.runtime ~= "python" then return nil end
     local exe = (found.exe or ""):match("python(%d+%.%d+)%a*$")
@@ -139,7 +164,9 @@ end
 -- @tparam integer pid
 -- @treturn table|nil `pid`, `ppid`, `name`, `state` ("R", "S", …), `exe` (nil where it may not be seen), `command` (a
 --   list), `runtime` ("node", "bun", "python", "dotnet", "go", "java", "native"), `version` (of Python), `uid`,
---   `threads`, `started` (ticks since boot), `nspid` (its number in its own namespace), `cpu` (seconds used so far);
+--   `threads`, `started` (ticks since boot), `nspid` (its number in its own namespace), `cpu` (seconds used so far),
+--   `environment` (variables by name, as it was started), `printed` (the first MiB of what it wrote to files as its
+--   standard output and error);
 --   nil, message, code: there is none ("IO")
 -- @usage local process = assert(fg.process(4242))
 -- if process.runtime ~= "python" then return nil, "not a Python program" end
@@ -162,16 +189,6 @@ function process.all()
   end
   table.sort(list, function(a, b) return a.pid < b.pid end)
   return list
-end
-
---- The environment that a process was started with, by name; empty where it may not be seen.
-function process.environment(pid)
-  local variables = {}
-  for _, word in ipairs(words(read(("/proc/%d/environ"):format(pid)))) do
-    local name, value = word:match "^([^=]+)=(.*)$"
-    if name then variables[name] = value end
-  end
-  return variables
 end
 
 -- ---- who is it --------------------------------------------------------------------------------------------------
@@ -215,7 +232,8 @@ local function address_of(hex)
     local high, low = (">I2I2"):unpack(("=I4"):pack(tonumber(word, 16)))
     parts[#parts + 1] = ("%x:%x"):format(high, low)
   end
-  return table.concat(parts, ":")
+  local text = table.concat(parts, ":")
+  return text == "0:0:0:0:0:0:0:1" and "::1" or text
 end
 
 -- Listening TCP sockets of the network of a process: inode → { port =, address = }.

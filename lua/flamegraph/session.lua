@@ -130,8 +130,7 @@ end
 -- @return its value; nothing for undefined and null; nil, message, code as for `call`, "REMOTE" where it threw
 -- @usage local version = session:evaluate "process.version"
 function Session:evaluate(expression, limit)
-  local result, message, code = self:call("Runtime.evaluate",
-    { expression = expression, returnByValue = true, includeCommandLineAPI = true }, limit)
+  local result, message, code = self:call("Runtime.evaluate", { expression = expression, returnByValue = true }, limit)
   if not result then return nil, message, code end
   if result.exceptionDetails or result.wasThrown then
     return nil, "JavaScript: " .. tostring(exception_text(result)), "REMOTE"

@@ -1,0 +1,149 @@
+local fg = require "flamegraph"
+
+local how_to_start = "start it with `bun --inspect=localhost:6499/flame-graph …` (or BUN_OPTIONS), or with "
+  .. "BUN_JSC_useJITDump=1 BUN_JSC_jitDumpDirectory=/tmp"
+
+-- ---- the inspector ----------------------------------------------------------------------------------------------
+
+local usual = { host = "localhost", port = 6499 }
+
+-- HOST:PORT/PATH as --inspect and BUN_INSPECT take it, any part left out → ws://HOST:PORT, /PATH or nil.
+local function address_of(value)
+  value = value:gsub("^wss?://", "")
+  local place, path = value:match "^([^/]*)(/?.*)$"
+  local host, port = place:match "^(.-):?(%d*)$"
+  if host == "" then host = usual.host end
+  return ("ws://%s:%s"):format(host, port ~= "" and port or usual.port), path ~= "" and path ~= "/" and path or nil
+end
+
+local function inspect_flag(words)
+  local found
+  for _, word in ipairs(words) do
+    local value = word:match "^%-%-inspect=(.+)$" or word:match "^%-%-inspect%-%a+=(.+)$"
+    found = value or (word:find "^%-%-inspect$" or word:find "^%-%-inspect%-%a+$") and "" or found
+  end
+  return found
+end
+
+local function words_of(text)
+  local words = {}
+  for word in (text or ""):gmatch "%S+" do words[#words + 1] = word end
+  return words
+end
+
+-- What was asked for when it was started.
+local function configured(process)
+  local environment = process.environment
+  return inspect_flag(process.command) or inspect_flag(words_of(environment.BUN_OPTIONS)) or environment.BUN_INSPECT
+end
+
+-- A path that nobody chose is random; Bun prints it. What went to a file can be read again.
+local function printed(process, base)
+  local port = base:match ":(%d+)$"
+  for url in process.printed:gmatch "ws://[%w%.%-:%[%]]+/[%w%-_/]+" do
+    if url:match ":(%d+)/" == port then return url end
+  end
+end
+
+local function find(pid)
+  local process = fg.process(pid)
+  local value = process and configured(process)
+  if not value then return nil, "it was started without --inspect" end
+  local base, path = address_of(value)
+  if path then return base .. path end
+  local url = printed(process, base)
+  if url then return url end
+  return nil, ("its inspector at %s has a random path: give --inspect with the ws:// URL that it printed"):format(base)
+end
+
+-- A mistake is told by `inspector`, which is then taken.
+local function mistake(args)
+  if args.inspect then return nil end
+  if not args.pid then return "which one? give --pid, or --inspect" end
+  local process, message = fg.expect_runtime(args.pid, "bun")
+  return not process and message or nil
+end
+
+local function has_inspector(args)
+  if not args or args.inspect or mistake(args) then return true end
+  local url, why = find(args.pid)
+  if url then return true end
+  return nil, why
+end
+
+-- Whether it is the process that was asked for.
+local function prove(session, args)
+  if not args.pid then return true end
+  local number = session:evaluate("process.pid", "10s")
+  if number == nil then
+    return nil, "its inspector answers nothing within 10 s: is it in a loop that never ends?", "UNSUPPORTED"
+  end
+  local process = fg.process(args.pid)
+  if process and (number == process.pid or number == process.nspid) then return true end
+  return nil, ("the inspector that answered is that of process %d, not of %d"):format(number, args.pid), "REMOTE"
+end
+
+local function inspector(args)
+  local why = mistake(args)
+  if why then return nil, why, "INVAL" end
+  local url = args.inspect or find(args.pid)
+  local session, message, code = fg.devtools.connect(url:find "^wss?://" and url or "ws://" .. url)
+  if not session then return nil, message, code end
+  local closing <close> = session -- luacheck: ignore closing
+  local ok
+  ok, message, code = prove(session, args)
+  if not ok then return nil, message, code end
+  return fg.devtools.cpu(session, { duration = args.duration, interval_us = args.interval_us })
+end
+
+-- ---- jitdump ----------------------------------------------------------------------------------------------------
+
+local yes = { ["1"] = true, ["true"] = true, ["yes"] = true }
+
+local function has_jitdump(args)
+  if not args then return true end
+  if not args.pid then return nil, "it takes a --pid" end
+  local process = fg.process(args.pid)
+  local value = process and process.environment.BUN_JSC_useJITDump
+  if not yes[value or ""] then return nil, "it was started without BUN_JSC_useJITDump=1", how_to_start end
+  return true
+end
+
+-- The tiers of JavaScriptCore have a name each for one function: "JSC-FTL: hotLoop#D61XW4".
+local function without_tier(name)
+  return name:match "^JSC%-%w+: (.-)#%w+$" or name:match "^JSC%-%w+: (.+)$"
+end
+
+local function jitdump(args)
+  local p, message, code = fg.collect("perf", { pid = args.pid, duration = args.duration, rate = args.rate })
+  if not p then return nil, message, code end
+  p, message, code = p:filter { rename = without_tier, ignore = "^JSC PerfLog$" } -- the thread that writes the dump
+  if not p then return nil, message, code end
+  p:note "[bun] stands for Bun's own code and for functions that were not compiled yet: only what the JIT made has names"
+  return p:meta { collector = "bun", engine = "jitdump" }
+end
+
+return fg.collector {
+  name = "bun",
+  summary = "Profile a running Bun program",
+  description = "Through its inspector where it was started with one (sampled by JavaScriptCore, lines of the source), "
+    .. "else by the native sampler with the names of a jitdump (native code as well, and compiled functions only). A Bun that was started with "
+    .. "neither cannot be profiled from outside.",
+  examples = {
+    "flame-graph bun --pid 4242",
+    "flame-graph bun --inspect ws://localhost:6499/flame-graph",
+    "flame-graph bun --pid 4242 --engine jitdump --rate 999",
+  },
+  args = {
+    { "pid", type = "pid", positional = true, help = "the process" },
+    { "inspect", help = "HOST:PORT/PATH or the ws:// URL of its inspector, as it printed it" },
+    fg.arg.duration "30s",
+    { "interval_us", type = "integer", default = 1000, help = "sampling interval of the inspector in microseconds" },
+    { "rate", type = "number", default = 99, help = "samples per second of CPU time, with a jitdump" },
+    fg.arg.output(),
+  },
+  engines = {
+    { name = "inspector", summary = "its inspector", check = has_inspector, collect = inspector },
+    { name = "jitdump", summary = "native sampler, names from a jitdump", check = has_jitdump, collect = jitdump },
+  },
+}

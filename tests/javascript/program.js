@@ -1,0 +1,97 @@
+// Programs to profile, in Node and in Bun: program.js WHAT. They say "ready" first; to each line that comes they answer
+// with the milliseconds that each function has taken so far, as JSON.
+'use strict';
+
+const spent = {};
+
+// Works for a time, by the clock, under the name of its caller.
+function until(end) {
+  let x = 0;
+  while (performance.now() < end) for (let i = 0; i < 2000; i++) x += i * i;
+  return x;
+}
+
+function timed(name, work, ms) {
+  const start = performance.now();
+  work(start + ms);
+  spent[name] = (spent[name] || 0) + performance.now() - start;
+}
+
+// Not as the last thing that they do: JavaScriptCore has proper tail calls, which leave no frame.
+function heavy(end) { return until(end) + 1; }
+function light(end) { return until(end) + 2; }
+function in_worker(end) { return until(end) + 3; }
+
+function both() {
+  timed('heavy', heavy, 20);
+  timed('light', light, 10);
+}
+
+const { Worker, isMainThread } = require('node:worker_threads');
+
+const programs = {
+  shares: () => setInterval(both, 33),
+  workers: () => {
+    setInterval(both, 40);
+    new Worker(__filename, { argv: ['worker'] });
+  },
+  // One worker after the other, none of which lives long.
+  coming_and_going: () => {
+    setInterval(both, 40);
+    setInterval(() => setTimeout(() => worker.terminate(), 150), 200);
+    let worker;
+    const next = () => { worker = new Worker(__filename, { argv: ['worker'] }); };
+    next();
+    setInterval(next, 200);
+  },
+  worker: () => setInterval(() => in_worker(performance.now() + 20), 33),
+  // Called often enough to be compiled.
+  hot: () => setInterval(() => {
+    for (let i = 0; i < 100; i++) {
+      heavy(performance.now() + 0.2);
+      light(performance.now() + 0.1);
+    }
+  }, 33),
+  idle: () => setInterval(() => {}, 1000),
+  own_handler: () => {
+    process.on('SIGUSR1', () => console.log('my own'));
+    setInterval(() => {}, 1000);
+  },
+  handler_gone: () => {
+    const nothing = () => {};
+    process.on('SIGUSR1', nothing);
+    process.off('SIGUSR1', nothing);
+    setInterval(() => {}, 1000);
+  },
+  opened_itself: () => {
+    require('node:inspector').open(0, '127.0.0.1');
+    setInterval(both, 33);
+  },
+  allocates: () => {
+    globalThis.kept = [];
+    globalThis.grow = function grow() { globalThis.kept.push(new Array(2048).fill(globalThis.kept.length)); };
+    globalThis.waste = function waste() { return new Array(2048).fill(1).length; };
+    setInterval(() => { globalThis.grow(); for (let i = 0; i < 9; i++) globalThis.waste(); }, 2);
+  },
+  // A service without an endpoint for profiles.
+  service: () => {
+    const server = require('node:http').createServer((request, response) => {
+      if (request.url === '/work') both();
+      response.writeHead(request.url === '/work' ? 200 : 404).end();
+    });
+    server.listen(0, '127.0.0.1', () => console.log('port ' + server.address().port));
+    setInterval(both, 33);
+  },
+  // Never gets back to its event loop.
+  for_ever: () => {
+    console.log('ready');
+    for (;;) heavy(performance.now() + 5);
+  },
+};
+
+const what = process.argv[2];
+if (isMainThread) {
+  process.stdin.on('data', () => console.log(JSON.stringify(spent))).on('end', () => process.exit());
+}
+programs[what]();
+if (isMainThread) console.log('ready');
