@@ -45,11 +45,23 @@ local function printed(process, base)
   end
 end
 
+-- Port 0: which one became of it?
+local function chosen(process, base)
+  if not base:find ":0$" then return base end
+  for _, socket in ipairs(process.sockets) do
+    local place = ("%s:%d"):format(base:match "^ws://(.*):0$", socket.port)
+    local answer = fg.http { url = ("http://%s/json/version"):format(place), timeout = "2s", max_body = "64k" }
+    if answer and answer.body:find('"Bun%-Version"') then return "ws://" .. place end
+  end
+  return base
+end
+
 local function find(pid)
   local process = fg.process(pid)
   local value = process and configured(process)
   if not value then return nil, "it was started without --inspect" end
   local base, path = address_of(value)
+  base = chosen(process, base)
   if path then return base .. path end
   local url = printed(process, base)
   if url then return url end
@@ -117,9 +129,9 @@ end
 local function jitdump(args)
   local p, message, code = fg.collect("perf", { pid = args.pid, duration = args.duration, rate = args.rate })
   if not p then return nil, message, code end
-  p, message, code = p:filter { rename = without_tier, ignore = "^JSC PerfLog$" } -- the thread that writes the dump
+  p, message, code = p:filter { rename = without_tier, ignore = "^JSC PerfLog$" } -- it writes the dump
   if not p then return nil, message, code end
-  p:note "[bun] stands for Bun's own code and for functions that were not compiled yet: only what the JIT made has names"
+  p:note "[bun]: Bun's own code, and functions that the JIT has not compiled yet"
   return p:meta { collector = "bun", engine = "jitdump" }
 end
 
@@ -127,8 +139,8 @@ return fg.collector {
   name = "bun",
   summary = "Profile a running Bun program",
   description = "Through its inspector where it was started with one (sampled by JavaScriptCore, lines of the source), "
-    .. "else by the native sampler with the names of a jitdump (native code as well, and compiled functions only). A Bun that was started with "
-    .. "neither cannot be profiled from outside.",
+    .. "else by the native sampler with the names of a jitdump (native code as well; of functions only those that were "
+    .. "compiled). A Bun that was started with neither cannot be profiled from outside.",
   examples = {
     "flame-graph bun --pid 4242",
     "flame-graph bun --inspect ws://localhost:6499/flame-graph",

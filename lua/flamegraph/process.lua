@@ -129,11 +129,14 @@ local function printed_by(found)
   return table.concat(parts, "\n")
 end
 
+local sockets_listening
+
 -- Fields that cost more are found when they are first asked for: a list of all processes stays cheap.
 local lazy = {
   runtime = runtime_of,
   environment = environment_of,
   printed = printed_by,
+  sockets = function(found) return sockets_listening(found.pid) end,
   version = function(found)
     if found.runtime ~= "python" then return nil end
     local exe = (found.exe or ""):match("python(%d+%.%d+)%a*$")
@@ -166,7 +169,7 @@ end
 --   list), `runtime` ("node", "bun", "python", "dotnet", "go", "java", "native"), `version` (of Python), `uid`,
 --   `threads`, `started` (ticks since boot), `nspid` (its number in its own namespace), `cpu` (seconds used so far),
 --   `environment` (variables by name, as it was started), `printed` (the first MiB of what it wrote to files as its
---   standard output and error);
+--   standard output and error), `sockets` (TCP sockets that it listens on: a list of { port =, address = });
 --   nil, message, code: there is none ("IO")
 -- @usage local process = assert(fg.process(4242))
 -- if process.runtime ~= "python" then return nil, "not a Python program" end
@@ -282,14 +285,16 @@ function process.listeners(port)
   return list
 end
 
---- The TCP sockets that a process listens on, in its own network: `port` and `address`, by port.
--- @treturn {table,...}
-function process.sockets(pid)
+-- Those of one process, in its own network, by port.
+function sockets_listening(pid)
   local sockets, list = listening(pid), {}
   sockets_of(pid, function(inode) list[#list + 1] = sockets[inode] end)
   table.sort(list, function(a, b) return a.port < b.port end)
   return list
 end
+
+--- The TCP sockets that a process listens on now.
+process.sockets = sockets_listening
 
 -- The port of a URL of this machine; nil: it is of another.
 local function local_port(url)

@@ -42,6 +42,10 @@ LINES = [
     {"line": "flame-graph python --pid $P --duration 30 --output python.svg", "on": "pdie", "frames": WORK},
     {"line": "flame-graph python $P", "on": "pdie", "frames": WORK},
 
+    {"line": "flame-graph hce --pid $P --duration 30 --output node.svg", "on": "node", "frames": WORK},
+    {"line": "flame-graph bun --pid $P", "on": "bun", "frames": WORK},
+    {"line": "flame-graph bun --pid $P --duration 30 --output bun.svg", "on": "bun", "frames": WORK},
+
     # workflows
     {"line": "flame-graph load_test --collector hce --url http://localhost:3000 --load /work --rps 20 --warmup 1 "
              "--duration 30 --max-error-rate 0.1% --max-p99 30s --report load.md && grep 'Load test: passed' load.md",
