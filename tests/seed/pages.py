@@ -2,8 +2,8 @@
 
 A session is a block of ```console, with `$ ` in front of what is typed (`> ` where it goes on) and below it all that was
 said. Numbers and times may differ; a line of `…` stands for any lines. In front of a block, a comment says which target
-runs, where, which variable holds its token, and whether it is under load anyway; one session goes on in the same folder
-as that before it on the page:
+runs, where, which variable holds its token if it has one, and whether it is under load anyway; $P is its process id. One
+session goes on in the same folder as that before it on the page:
 
     <!-- on node 3000 RESQ_TOKEN loaded -->
 """
@@ -12,16 +12,17 @@ import pathlib
 import re
 
 FOLDER = pathlib.Path(__file__).resolve().parent.parent.parent / "docs"
-PAGES = ["workflows.md"]
+PAGES = ["PROFILING_FLAMEGRAPH_GUIDE.md", "workflows.md"]
 
 
 def blocks(page):
     """(line number, target or None, list of (command, expected lines)) for each session of a page."""
     on, inside, steps, start = None, False, [], 0
     for number, line in enumerate((FOLDER / page).read_text().splitlines(), 1):
-        told = re.fullmatch(r"<!-- on (\w+) (\d+) (\w+)( loaded)? -->", line)
+        told = re.fullmatch(r"<!-- on (\w+) (\d+)(?: ([A-Z_]+))?( loaded)? -->", line)
         if told:
-            on = {"on": told[1], "port": int(told[2]), "secret": told[3], "loaded": bool(told[4])}
+            on = {"on": told[1], "port": int(told[2]), "loaded": bool(told[4])}
+            on.update({"secret": told[3]} if told[3] else {})
         elif not inside and line == "```console":
             inside, steps, start = True, [], number
         elif inside and line == "```":
@@ -29,7 +30,7 @@ def blocks(page):
             inside, on = False, None
         elif inside and line.startswith("$ "):
             steps.append((line[2:], []))
-        elif inside and line.startswith("> ") and steps and not steps[-1][1]:
+        elif inside and re.match(">( |$)", line) and steps and not steps[-1][1]:
             steps[-1] = (steps[-1][0] + "\n" + line[2:], [])
         elif inside and steps:
             steps[-1][1].append(line)
@@ -45,11 +46,11 @@ def recorded(page, said):
             block, skipping = 0, False
         elif block and line.startswith("$ "):
             step, skipping = step + 1, True
-        elif skipping and not line.startswith("> "):
+        elif skipping and not re.match(">( |$)", line):
             continue
         text.append(line)
         going_on = (FOLDER / page).read_text().splitlines()[number:number + 1]
-        if skipping and not (going_on and going_on[0].startswith("> ")):
+        if skipping and not (going_on and re.match(">( |$)", going_on[0])):
             text += said[block, step]
     (FOLDER / page).write_text("\n".join(text) + "\n")
 
