@@ -38,7 +38,7 @@ static int push_address(reader *r, fg__space *space, uint64_t address, bool retu
 
 /*
  * The kernel's call chain: addresses, and marks between them that say in whose code those that follow are. Behind the
- * mark of the user's code, an address in the kernel's half is no address: it was no chain of frame pointers.
+ * mark of the user's code, an address in the kernel's half is nothing that is known: it was no chain of frame pointers.
  */
 static int push_chain(reader *r, fg__space *space, const fg__perf_sample *s, size_t *depth) {
     const uint64_t marks = (uint64_t)-4095, user = (uint64_t)-512;
@@ -51,7 +51,7 @@ static int push_chain(reader *r, fg__space *space, const fg__perf_sample *s, siz
             in_user = address == user;
             continue;
         }
-        if (in_user && fg__is_kernel_address(address)) continue;
+        if (in_user && fg__is_kernel_address(address)) address = 0;
         err = push_address(r, space, address, !first);
         first = false;
         ++*depth;

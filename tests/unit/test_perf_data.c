@@ -70,7 +70,7 @@ static void chains_are_stacks(void **state) {
     sample(&r, 7, 2, CHAIN_OF(in_user, B + 5, A + 9));
     sample(&r, 7, 3, CHAIN_OF(in_user, B + 6, A + PAGE)); /* returns to the end of a: the call is in a */
     sample(&r, 7, 4, CHAIN_OF(in_user, A + 1, 0, (uint64_t)1 << 63)); /* no chain of frame pointers */
-    expect(&r, "prog;[a];[b] 200 2\nprog;[unknown];[a] 100 1\n");
+    expect(&r, "prog;[a];[b] 200 2\nprog;[unknown];[unknown];[a] 100 1\n");
 }
 
 static void samples_may_have_no_chain(void **state) {
