@@ -30,7 +30,7 @@ bool fg__demangle(fg_ctx *ctx, fg__buffer *out, const char *name, bool *rust) {
     out->n = 0;
     *rust = is_rust(name);
     if (name[0] != '_' || (name[1] != 'Z' && !*rust) || strlen(name) > MANGLED_MAX) return false;
-    int options = DMGL_PARAMS | DMGL_ANSI;
+    int options = DMGL_NO_OPTS; /* as perf has it: neither parameters nor what a template returns */
     bool done = *rust ? rust_demangle_callback(name, options, take, &s)
                       : cplus_demangle_v3_callback(name, options, take, &s);
     return done && !s.err && out->n;

@@ -96,7 +96,8 @@ size_t fg__elf_build_id(uint8_t *out, Elf *elf) {
 
 /*
  * Which of the names for one address is taken, most important first: one with a size, a strong one, a global one, the
- * one with fewer underscores in front, the longer one. Those are perf's rules.
+ * one with fewer underscores in front, the longer one; those are perf's rules. Then the version that a library's new
+ * users get, "f@@V2", not the older "f@V1".
  */
 static uint32_t rank_of(const GElf_Sym *sym, const char *name, size_t n) {
     size_t underscores = strspn(name, "_");
@@ -104,7 +105,9 @@ static uint32_t rank_of(const GElf_Sym *sym, const char *name, size_t n) {
     rank = rank << 1 | (GELF_ST_BIND(sym->st_info) != STB_WEAK);
     rank = rank << 1 | (GELF_ST_BIND(sym->st_info) == STB_GLOBAL);
     rank = rank << 4 | (uint32_t)(underscores < 15 ? 15 - underscores : 0);
-    return rank << 16 | (uint32_t)(n < UINT16_MAX ? n : UINT16_MAX);
+    rank = rank << 16 | (uint32_t)(n < UINT16_MAX ? n : UINT16_MAX);
+    const char *version = memchr(name, '@', n);
+    return rank << 1 | (!version || version[1] == '@');
 }
 
 /* Functions, and labels without a type, as in assembly, where they are code. */
