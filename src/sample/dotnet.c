@@ -150,13 +150,15 @@ static int on_sample(void *user, const fg__nettrace_sample *s) {
                          passed > 0 ? passed : 0);
 }
 
+static int share(struct dotnet *dn) {
+    return dn_cpu_share(&dn->cpu, dn->s.ctx, &dn->tally, &dn->threads, fg__nettrace_head_of(dn->trace).period,
+                        dn->options.threads);
+}
+
 /* Bring clocks and samples together up to `time`. */
 static int match(struct dotnet *dn, int64_t time) {
-    int err = 0;
-    for (size_t i = 0; i < dn->threads.count && !err && !dn->options.wall; i++)
-        err = dn_cpu_match(&dn->cpu, dn->s.ctx, dn->trace, &dn->threads.at[i], time, dn->options.threads);
-    if (err || dn->cpu.cell_count < CELLS_AT_ONCE) return err;
-    return dn_cpu_share(&dn->cpu, dn->s.ctx, &dn->tally, fg__nettrace_head_of(dn->trace).period);
+    int err = dn->options.wall ? 0 : dn_cpu_match(&dn->cpu, dn->s.ctx, dn->trace, &dn->threads, time);
+    return err || dn->cpu.cell_count < CELLS_AT_ONCE ? err : share(dn);
 }
 
 /* In a container with a clock of its own, the trace's is not ours. */
@@ -264,7 +266,7 @@ static int dotnet_finish(fg__sampler *s) {
     int64_t period = fg__nettrace_head_of(dn->trace).period;
     if (period <= 0) return fg__fail(s->ctx, FG_EEMPTY, "the .NET runtime sent nothing before it was gone");
     int err = match(dn, INT64_MAX);
-    if (!err) err = dn_cpu_share(&dn->cpu, s->ctx, &dn->tally, period);
+    if (!err) err = share(dn);
     for (size_t i = 0; i < dn->threads.count && !err && !dn->options.wall; i++)
         err = add_rest(dn, &dn->threads.at[i]);
     if (!err) err = add_stacks(dn);

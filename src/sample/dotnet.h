@@ -31,9 +31,9 @@ int dn_stop(const dn_endpoint *endpoint, uint64_t session);
 
 /* ---- CPU time of threads --------------------------------------------------------------------------------------------- */
 
-/* A stretch of a thread's life, from the end of the one before, and the CPU time that it took (ns). */
+/* A stretch of a thread's life, and the CPU time that it took (ns). */
 typedef struct dn_stretch {
-    int64_t until, cpu;
+    int64_t from, until, cpu;
 } dn_stretch;
 
 typedef struct dn_sighting {
@@ -49,10 +49,11 @@ typedef struct dn_thread {
     int64_t owed;  /* CPU time that no stack was seen for yet */
     int64_t seen;  /* when it was sampled last; INT64_MIN: never */
     uint32_t last_stack;
-    bool observer;         /* it takes the runtime's samples */
-    bool listed, gone;     /* it is in /proc/PID/task; it was */
-    int fd;                /* of its clock, kept open; -1: it is opened each time */
-    dn_stretch *stretches; /* not looked at yet: [stretch_at, stretch_count) */
+    double explained, rest; /* CPU time that its sightings explain; what is left */
+    bool observer;          /* it takes the runtime's samples */
+    bool listed, gone;      /* it is in /proc/PID/task; it was */
+    int fd;                 /* of its clock, kept open; -1: it is opened each time */
+    dn_stretch *stretches;  /* not looked at yet: [stretch_at, stretch_count) */
     size_t stretch_at, stretch_count, stretch_cap;
     dn_sighting *sightings; /* the same */
     size_t sighting_at, sighting_count, sighting_cap;
@@ -88,29 +89,38 @@ typedef struct dn_cell {
 } dn_cell;
 
 typedef struct dn_span {
-    uint64_t thread; /* 0: threads are not told apart */
-    int64_t cpu;
-    size_t first, n; /* cells */
+    size_t thread;     /* its place in dn_threads */
+    int64_t cpu, late; /* CPU time of the stretch; that of some before, in which nothing was seen */
+    size_t first, n;   /* cells */
 } dn_span;
+
+/* Where the innermost frame of a stack is and is called from. */
+typedef struct dn_place {
+    uint64_t hash;
+    double rate;        /* CPU time for a sighting */
+    double idle;        /* sightings in stretches without CPU time */
+    double seen, given; /* while rates are improved: all sightings, CPU time */
+} dn_place;
 
 typedef struct dn_cpu {
     dn_cell *cells;
     size_t cell_count, cell_cap;
     dn_span *spans;
     size_t span_count, span_cap;
-    double *rates; /* of each place: CPU time for a sighting */
-    size_t place_count, rate_cap;
-    uint64_t *places; /* hashes */
-    size_t place_cap;
+    dn_place *places;
+    size_t place_count, place_cap;
     fg__table index;
     double counted; /* sightings on a CPU that are still to be given to a stack */
 } dn_cpu;
 
-/* Bring together what was seen of a thread before `time`. */
-int dn_cpu_match(dn_cpu *cpu, fg_ctx *ctx, const fg__nettrace *trace, dn_thread *thread, int64_t time,
+/* Bring together what was seen of all threads before `time`. */
+int dn_cpu_match(dn_cpu *cpu, fg_ctx *ctx, const fg__nettrace *trace, dn_threads *threads, int64_t time);
+/*
+ * Divide the CPU time that was brought together among the stacks. `period`: nanoseconds between sightings. `by_thread`:
+ * the tally tells threads apart.
+ */
+int dn_cpu_share(dn_cpu *cpu, fg_ctx *ctx, fg__tally *tally, dn_threads *threads, int64_t period,
                  bool by_thread);
-/* Divide the CPU time that was brought together among the stacks. `period`: nanoseconds between sightings. */
-int dn_cpu_share(dn_cpu *cpu, fg_ctx *ctx, fg__tally *tally, int64_t period);
 void dn_cpu_free(fg_ctx *ctx, dn_cpu *cpu);
 
 #endif

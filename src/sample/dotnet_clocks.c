@@ -12,6 +12,7 @@
 #include "sys/rights.h"
 #include "sys/sys.h"
 
+static const int64_t kernel_tick = 4000000; /* of CONFIG_HZ=250, the usual one */
 static const double interval = 0.002, interval_of_ticks = 0.05, list_interval = 0.05,
                     most_of_a_core = 1 / 30.0;
 enum { OPEN_MAX = 100 };
@@ -112,7 +113,10 @@ void dn_clocks_close(dn_clocks *clocks) {
     clocks->tasks = -1;
 }
 
-/* A stretch without CPU time goes on in the next one without. */
+/*
+ * A stretch without CPU time goes on in the next one without. Where one with CPU time follows, some of that may have been
+ * taken since the kernel's tick before: the end of the idle stretch belongs to the busy one.
+ */
 static int add_stretch(fg_ctx *ctx, dn_thread *thread, int64_t until, int64_t cpu) {
     dn_stretch *last =
         thread->stretch_count > thread->stretch_at ? &thread->stretches[thread->stretch_count - 1] : NULL;
@@ -120,9 +124,12 @@ static int add_stretch(fg_ctx *ctx, dn_thread *thread, int64_t until, int64_t cp
         last->until = until;
         return 0;
     }
+    int64_t idle_until = last ? last->until - kernel_tick : 0;
+    if (last && last->cpu == 0) last->until = idle_until > last->from ? idle_until : last->from;
+    int64_t from = last ? last->until : INT64_MIN;
     int err =
         fg__grow(ctx, &thread->stretches, &thread->stretch_cap, thread->stretch_count + 1, sizeof *last);
-    if (!err) thread->stretches[thread->stretch_count++] = (dn_stretch){until, cpu};
+    if (!err) thread->stretches[thread->stretch_count++] = (dn_stretch){from, until, cpu};
     thread->total += cpu;
     return err;
 }

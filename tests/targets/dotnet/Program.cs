@@ -2,7 +2,8 @@
 //
 //   Program.exe              a service: GET /work is one round of all four functions, in their shares of CPU time,
 //                            GET /shares tells the shares that were really spent
-//   Program.exe busy MS      threads that work and wait for MS of CPU time of the busiest; tells what each has used
+//   Program.exe busy MS      after a line on standard input: threads that work and wait for MS of CPU time of the busiest;
+//                            tells what each has used
 //
 // PORT is the loopback port (0 takes a free one).
 using System;
@@ -137,7 +138,8 @@ static class Busy
 
     public static int Run(double ms)
     {
-        Console.WriteLine("listening on nothing");
+        Console.WriteLine("listening on standard input");
+        Console.ReadLine();
         var fetch = Fetch();
         var full = new Thread(() => Full(ms)) { Name = "full" };
         var others = new[] { new Thread(Third) { Name = "third" }, new Thread(Waits) { Name = "waits" } };
