@@ -239,6 +239,7 @@ local function lua_reference()
   put_functions("fg.", fg)
   put_functions("fg.json.", fg.json)
   put_functions("fg.devtools.", fg.devtools)
+  put_functions("fg.dotnet.", fg.dotnet)
   put "## Profile"
   put ""
   paragraph { "What `fg.read`, `fg.collect` and others return: unique stacks with a value for each value type." }

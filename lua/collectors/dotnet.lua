@@ -15,8 +15,8 @@ local function only_one()
   local list = fg.dotnet.processes()
   if #list == 1 then return list[1].pid end
   if #list == 0 then
-    return nil, "no .NET process runs that may be looked at: start one, or, if it is another user's, run as that user or "
-      .. "with sudo", "INVAL"
+    return nil, "no .NET process runs that may be looked at: start one, or, if it is another user's, run as that "
+      .. "user or with sudo", "INVAL"
   end
   local lines = { ("%d .NET processes run; name one:"):format(#list) }
   for _, process in ipairs(list) do

@@ -47,13 +47,14 @@ end
 local function why_no_socket(found, folder, env)
   for _, name in ipairs(env and switches or {}) do
     if env[name] and tonumber(env[name], 16) == 0 then
-      return ("process %d was started with %s=%s, which switches its diagnostics off: start it without"):format(found.pid,
-        name, env[name]), "UNSUPPORTED"
+      return ("process %d was started with %s=%s, which switches its diagnostics off: start it without"):format(
+        found.pid, name, env[name]), "UNSUPPORTED"
     end
   end
   if not env then
-    return ("process %d may not be looked at, and so not its diagnostics socket; it belongs to another user or is shut off "
-      .. "from here: run as that user (uid %s), or with sudo"):format(found.pid, found.uid or "not known"), "UNSUPPORTED"
+    return ("process %d may not be looked at, and so not its diagnostics socket; it belongs to another user or is shut "
+      .. "off from here: run as that user (uid %s), or with sudo"):format(found.pid, found.uid or "not known"),
+      "UNSUPPORTED"
   end
   return ("process %d has no diagnostics socket in its %s: it has only just begun, the folder was cleaned (start the "
     .. "program again), or it is older than .NET Core 3.0"):format(found.pid, folder), "IO"
@@ -61,8 +62,9 @@ end
 
 --- The socket of a .NET process's diagnostics.
 -- @tparam integer pid
--- @treturn string|nil its path, through /proc/PID/root where that may be seen; nil, message, code: there is none and why
---   ("UNSUPPORTED": it is switched off or another user's), or the process is of another kind and what to try ("INVAL")
+-- @treturn string|nil its path, through /proc/PID/root where that may be seen; nil, message, code: there is none and
+--   why ("UNSUPPORTED": it is switched off or another user's), or the process is of another kind and what to try
+--   ("INVAL")
 -- @usage local path = assert(fg.dotnet.socket(4242))
 function dotnet.socket(pid)
   if math.type(pid) ~= "integer" or pid < 1 then check.fail("fg.dotnet.socket takes the number of a process") end

@@ -111,7 +111,8 @@ local function readable_method(method, of)
 end
 
 --- The name of a .NET method as a person would write it: `Sorter<uint>.Quicksort` for
--- ``Sorter`1[System.UInt32].Quicksort``, `Shop.Fetch` for `Shop+<Fetch>d__5.MoveNext`, the state machine of an async method.
+-- ``Sorter`1[System.UInt32].Quicksort``, `Shop.Fetch` for `Shop+<Fetch>d__5.MoveNext`, the state machine of an async
+-- method.
 -- @tparam string name as the runtime has it
 -- @treturn string
 -- @usage p = p:filter { rename = fg.dotnet.readable }

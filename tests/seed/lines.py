@@ -12,6 +12,7 @@
 """
 
 WORK = {"fibonacci": 15, "matrix_multiply": 10, "sorting": 5, "hashing": 2}
+DOTNET = {"fibonacci": 10, "matrix_multiply": 7, "sorting": 4, "hashing": 1, r"^Program\.Answer$": 30}
 STACKS = {"^main$": 99, "^parse$": 60, "^serialize$": 30}
 CHANGES = {"^main: 100 samples → 100": 0, "^parse: 60 samples → 60": 0, "^added: 0 samples → 40": 0}
 
@@ -41,6 +42,9 @@ LINES = [
     # processes
     {"line": "flame-graph python --pid $P --duration 30 --output python.svg", "on": "pdie", "frames": WORK},
     {"line": "flame-graph python $P", "on": "pdie", "frames": WORK},
+    {"line": "flame-graph dotnet", "on": "dotnet", "frames": DOTNET},
+    {"line": "flame-graph dotnet --pid $(pgrep -f Program.exe) --duration 30 --output dotnet.svg", "on": "dotnet",
+     "frames": DOTNET},
 
     {"line": "flame-graph hce --pid $P --duration 30 --output node.svg", "on": "node", "frames": WORK},
     {"line": "flame-graph bun --pid $P", "on": "bun", "frames": WORK},
