@@ -6,6 +6,8 @@
  *   thread 2 ─┼─ event, CPU 0 ──▶ ring 0 ─┼─ fg__events_drain: records of all rings in the order of time
  *             └─ event, CPU 1 ──▶ ring 1 ─┘
  *
+ * Or on every task (FG__EVERY_TASK): one event for each CPU, whose timer runs on when tasks come and go.
+ *
  * A record counts only once its time has come: those that come with it from other rings are seen first if they are
  * older, so that a mapping is known before the first sample in it.
  */
@@ -14,6 +16,8 @@
 
 #include <linux/perf_event.h>
 #include "sample/sample.h"
+
+#define FG__EVERY_TASK UINT32_MAX /* takes more rights than a task of one's own */
 
 typedef struct fg__ring {
     int fd; /* of the event that owns it; -1: no such CPU */
@@ -57,7 +61,7 @@ typedef struct fg__perf_sample {
  */
 int fg__events_init(fg__events *e, fg_ctx *ctx, const struct perf_event_attr *attr, size_t ring_bytes);
 /*
- * Open the event on one task, on every CPU. Returns 0 or the errno of the kernel (positive): the caller knows what it
+ * Open the event on one task, or on every task, on every CPU. Returns 0 or the errno of the kernel (positive): the caller knows what it
  * can do without. ENOMEM stands for ours as well.
  */
 int fg__events_open(fg__events *e, uint32_t tid);

@@ -5,6 +5,10 @@
  *
  * With frame pointers the kernel walks the stacks. With call frame information (`unwind = "dwarf"`) it copies the top of
  * each, and the copy is unwound here at once, so that memory does not grow with the samples.
+ *
+ * Where it is allowed, the events are of the CPUs and not of the threads, and what others do is dropped here. An event of
+ * a thread begins to count when the thread does: one that lives for 23 ms is then looked at after 10 ms and after 20 ms,
+ * always, and what it does first is never seen.
  */
 #include <errno.h>
 #include <math.h>
@@ -12,6 +16,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/syscall.h>
+#include <sys/sysinfo.h>
 #include <time.h>
 #include <unistd.h>
 #include "sample/command.h"
@@ -21,6 +26,8 @@
 #include "sys/rights.h"
 
 enum { USUAL_RATE = 99, RING = 512 << 10, STACK_RING = 2 << 20, USUAL_STACK = 8192, MOST_STACK = 65528 };
+enum { FEW_SAMPLES = 10 };       /* of a thread, for its first one to matter */
+enum { MOST_COPIED = 32 << 20 }; /* bytes a second, of everybody's stacks */
 
 typedef struct options {
     fg__sample_options base;
@@ -52,6 +59,8 @@ struct perf {
     int pidfd; /* readable when the process has ended; -1: not known */
     double rate;
     bool dwarf, without_kernel;
+    bool wide;      /* events of the CPUs */
+    bool executing; /* the command has begun: before that, it is a copy of this process */
     uint64_t addresses[FG__STACK_DEPTH];
 };
 
@@ -62,10 +71,11 @@ static struct perf_event_attr attributes(const struct perf *s, const options *o)
         .type = s->event.type,
         .config = s->event.config,
         .sample_type = PERF_SAMPLE_PERIOD | PERF_SAMPLE_CALLCHAIN,
-        .disabled = s->command.pid != 0,
-        .enable_on_exec = s->command.pid != 0,
-        .inherit = 1,
-        .inherit_thread = o->no_inherit,
+        .disabled = s->command.pid && !s->wide,
+        .enable_on_exec = s->command.pid && !s->wide,
+        .inherit = !s->wide,
+        .inherit_thread = o->no_inherit && !s->wide,
+        .exclude_idle = s->wide && s->event.type == PERF_TYPE_SOFTWARE,
         .exclude_kernel = s->without_kernel,
         .exclude_hv = 1,
         .mmap = 1,
@@ -94,7 +104,7 @@ static int open_first(struct perf *s, const options *o) {
     struct perf_event_attr attr = attributes(s, o);
     fg__events_close(&s->events);
     if (fg__events_init(&s->events, s->base.ctx, &attr, s->dwarf ? STACK_RING : RING)) return ENOMEM;
-    return fg__events_open(&s->events, s->pid);
+    return fg__events_open(&s->events, s->wide ? FG__EVERY_TASK : s->pid);
 }
 
 static bool not_here(int error) {
@@ -115,18 +125,31 @@ static int refuse(struct perf *s, int error) {
     return fg__rights_refused(ctx, right, s->pid, error);
 }
 
-/* Cycles where they are counted, kernel frames where they may be seen. */
+/* Not for events that are samples each, and not where copying stacks would cost everybody much. */
+static bool may_be_wide(const struct perf *s, const options *o) {
+    double copied =
+        s->dwarf ? s->rate * (double)get_nprocs() * (double)(o->stack ? o->stack : USUAL_STACK) : 0;
+    return !s->event.each && copied <= MOST_COPIED;
+}
+
+/* Cycles where they are counted, kernel frames where they may be seen: each refusal takes one wish away. */
 static int attach(struct perf *s, const options *o) {
-    int error = open_first(s, o);
-    if (not_here(error) && !o->event) {
-        fg__perf_event_named(&s->event, s->base.ctx, "cpu-clock");
-        error = open_first(s, o);
+    bool usual = !o->event;
+    int error;
+    s->wide = may_be_wide(s, o);
+    while ((error = open_first(s, o))) {
+        if (not_here(error) && usual) {
+            usual = false;
+            fg__perf_event_named(&s->event, s->base.ctx, "cpu-clock");
+        } else if ((error == EACCES || error == EPERM) && s->wide) {
+            s->wide = false;
+        } else if ((error == EACCES || error == EPERM) && !s->without_kernel) {
+            s->without_kernel = true;
+        } else {
+            return refuse(s, error);
+        }
     }
-    if (error == EACCES || error == EPERM) {
-        s->without_kernel = true;
-        error = open_first(s, o);
-    }
-    if (!error && !s->command.pid) error = fg__events_attach(&s->events, s->pid);
+    error = s->command.pid || s->wide ? 0 : fg__events_attach(&s->events, s->pid);
     return error ? refuse(s, error) : 0;
 }
 
@@ -201,12 +224,22 @@ static int open_perf(fg__sampler *base, const void *given) {
     if (!err) err = attach(s, o);
     if (!err) err = set_target(s, o);
     if (err) return err;
-    if (s->command.pid) return fg__command_go(&s->command, ctx);
+    s->watch.alone = o->no_inherit;
+    if (s->command.pid) {
+        err = fg__watch_space(&id, &s->watch, s->pid);
+        return err ? err : fg__command_go(&s->command, ctx);
+    }
+    s->executing = true;
     s->pidfd = (int)syscall(SYS_pidfd_open, s->pid, 0);
     return fg__watch_space(&id, &s->watch, s->pid); /* what is mapped later is told by records */
 }
 
 /* ---- run ----------------------------------------------------------------------------------------------- */
+
+/* No code of a program is there: what a frame pointer register held was none, and the kernel followed it. */
+static bool is_stray(uint64_t address) {
+    return address < 4096 || address >> 63;
+}
 
 /* The kernel's list has both halves, each behind a mark. */
 static void split_chain(struct perf *s, fg__raw_key *key, const fg__perf_sample *sample) {
@@ -216,9 +249,12 @@ static void split_chain(struct perf *s, fg__raw_key *key, const fg__perf_sample 
         uint64_t address = sample->chain[i];
         if (address >= PERF_CONTEXT_MAX) {
             context = address;
-        } else if (context == PERF_CONTEXT_KERNEL || context == PERF_CONTEXT_USER) {
+        } else if (context == PERF_CONTEXT_KERNEL) {
             s->addresses[n++] = address;
-            kernel += context == PERF_CONTEXT_KERNEL;
+            kernel++;
+        } else if (context == PERF_CONTEXT_USER) {
+            if (is_stray(address)) break;
+            s->addresses[n++] = address;
         }
     }
     key->kernel = (uint16_t)kernel;
@@ -239,10 +275,20 @@ static void unwind(struct perf *s, fg__raw_key *key, const fg__perf_sample *samp
     key->user = (uint16_t)n;
 }
 
+/* Whether a record is of what is to be profiled. */
+static bool concerns(struct perf *s, const fg__record *record) {
+    bool others = record->type == PERF_RECORD_LOST || record->type == PERF_RECORD_THROTTLE;
+    if (!s->wide || others) return true; /* … a loss may have been ours */
+    if (!fg__watch_concerns(&s->watch, record)) return false;
+    if (record->type == PERF_RECORD_COMM && record->misc & PERF_RECORD_MISC_COMM_EXEC) s->executing = true;
+    return s->executing || record->type != PERF_RECORD_SAMPLE;
+}
+
 static int on_record(void *user, const fg__record *record) {
     struct perf *s = user;
     fg__perf_sample sample;
     fg__raw_key key = {0};
+    if (!concerns(s, record)) return 0;
     if (record->type != PERF_RECORD_SAMPLE) return fg__watch_record(&s->watch, record);
     if (!fg__sample_parse(&sample, &s->events, record)) {
         s->watch.failed++;
@@ -325,6 +371,12 @@ static int describe(struct perf *s, double seconds) {
     if (!err && s->without_kernel)
         err = fg_profile_note(p, "what happens in the kernel is left out: sudo sysctl "
                                  "kernel.perf_event_paranoid=1 lets it be seen");
+    if (!err && !s->wide && !s->event.each && s->watch.forked > s->watch.raws.total / FEW_SAMPLES)
+        err = fg_profile_note(
+            p,
+            "%lld threads and processes were started, and what each does in its first %.3g ms is "
+            "seen as root only, or after: sudo sysctl kernel.perf_event_paranoid=0",
+            (long long)s->watch.forked, 1e3 / s->rate);
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
     if (!err) err = fg_meta_set_number(p, "sampler_cpu", (int64_t)cpu.tv_sec * 1000000000 + cpu.tv_nsec);
     return err;

@@ -138,6 +138,7 @@ static int on_fork(fg__watch *w, const fg__record *r) {
     memcpy(ids, r->body, sizeof ids);
     uint32_t name;
     int err = fg__watch_name(&name, w, ids[1], ids[3]); /* of the parent: the child may be gone already */
+    w->forked++;
     if (!err) err = set_name(w, ids[2], name);
     return err || ids[0] == ids[1] ? err : fork_space(w, ids[0], ids[1]);
 }
@@ -200,6 +201,19 @@ static int on_throttle(fg__watch *w, const fg__record *r) {
     (void)r;
     w->throttled++;
     return 0;
+}
+
+static void forget(fg__watch *w, uint32_t pid) {
+    for (uint32_t id; (id = latest_space(w, pid)) != FG__NONE;) w->space_pid[id] = 0;
+}
+
+bool fg__watch_concerns(fg__watch *w, const fg__record *r) {
+    uint32_t ids[2]; /* pid, ppid */
+    if (r->type != PERF_RECORD_FORK || r->size < sizeof ids) return latest_space(w, r->pid) != FG__NONE;
+    memcpy(ids, r->body, sizeof ids);
+    bool ours = latest_space(w, ids[1]) != FG__NONE && (ids[0] == ids[1] || !w->alone);
+    if (!ours && ids[0] != ids[1]) forget(w, ids[0]);
+    return ours;
 }
 
 int fg__watch_record(fg__watch *w, const fg__record *record) {

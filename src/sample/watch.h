@@ -26,7 +26,8 @@ typedef struct fg__watch {
     size_t task_n, task_cap;
     fg__table by_tid;
     fg__raws raws;
-    int64_t lost, failed, truncated, throttled;
+    bool alone; /* what its processes start is none of its business */
+    int64_t lost, failed, truncated, throttled, forked;
 } fg__watch;
 
 /* How stacks get their names: options of each sampler. */
@@ -43,6 +44,11 @@ int fg__watch_init(fg__watch *w, fg_ctx *ctx, fg_profile *profile, const fg__nam
 void fg__watch_free(fg__watch *w);
 /* Take over what a record other than a sample says. */
 int fg__watch_record(fg__watch *w, const fg__record *record);
+/*
+ * Whether a record is of a process that is watched, where records of all come in: those that have a space, and what they
+ * start (not where the watch is `alone`). A number that another process has by now is forgotten.
+ */
+bool fg__watch_concerns(fg__watch *w, const fg__record *record);
 /* The space of a process: known, or read from /proc now. */
 int fg__watch_space(uint32_t *out, fg__watch *w, uint32_t pid);
 /* The name of a thread: known, or read from /proc now. */

@@ -13,6 +13,7 @@
 
 WORK = {"fibonacci": 15, "matrix_multiply": 10, "sorting": 5, "hashing": 2}
 DOTNET = {"fibonacci": 10, "matrix_multiply": 7, "sorting": 4, "hashing": 1, r"^Program\.Answer$": 30}
+NATIVE = {"fibonacci": 15, "matrix_multiply": 10, "partition": 5, "hash": 2}  # built without frame pointers: no callers
 STACKS = {"^main$": 99, "^parse$": 60, "^serialize$": 30}
 CHANGES = {"^main: 100 samples → 100": 0, "^parse: 60 samples → 60": 0, "^added: 0 samples → 40": 0}
 
@@ -49,6 +50,10 @@ LINES = [
     {"line": "flame-graph hce --pid $P --duration 30 --output node.svg", "on": "node", "frames": WORK},
     {"line": "flame-graph bun --pid $P", "on": "bun", "frames": WORK},
     {"line": "flame-graph bun --pid $P --duration 30 --output bun.svg", "on": "bun", "frames": WORK},
+    {"line": "flame-graph perf --pid $P --duration 30 --output perf.svg", "on": "rust", "frames": NATIVE},
+    {"line": "flame-graph perf $P", "on": "rust", "frames": NATIVE},
+    {"line": 'flame-graph perf --cmd "cargo bench" --output bench.svg', "folder": "bench",
+     "frames": {"seed_bench::fibonacci": 30, "^cargo$": 0}, "says": [r"\d+ rounds"]},
 
     # workflows
     {"line": "flame-graph load_test --collector hce --url http://localhost:3000 --load /work --rps 20 --warmup 1 "
