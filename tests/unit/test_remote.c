@@ -153,7 +153,8 @@ static char *state_of(void) {
     FILE *file = fopen(path, "r");
     assert_non_null(file);
     while (fgets(line, sizeof line, file))
-        if (strncmp(line, "Sig", 3) == 0 || strncmp(line, "Shd", 3) == 0) strcat(text, line);
+        if ((strncmp(line, "Sig", 3) == 0 && line[3] != 'Q') || strncmp(line, "Shd", 3) == 0)
+            strcat(text, line); /* SigQ counts what waits for all processes of the user */
     fclose(file);
     snprintf(path, sizeof path, "/proc/%d/maps", (int)child);
     file = fopen(path, "r");
