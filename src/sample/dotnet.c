@@ -220,7 +220,7 @@ static int add_rest(struct dotnet *dn, dn_thread *thread) {
         dn->own_cpu += thread->total;
         return 0;
     }
-    if (thread->seen != INT64_MIN && thread->owed)
+    if (thread->seen != INT64_MIN && thread->owed > 0)
         return fg__tally_add(s->ctx, &dn->tally, dn->options.threads ? thread->id : 0, thread->last_stack, 0,
                              thread->owed);
     if (thread->seen != INT64_MIN || !thread->total) return 0;

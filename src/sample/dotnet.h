@@ -31,6 +31,9 @@ int dn_stop(const dn_endpoint *endpoint, uint64_t session);
 
 /* ---- CPU time of threads --------------------------------------------------------------------------------------------- */
 
+/* The kernel brings the clock of a running thread up to date so often, in nanoseconds (CONFIG_HZ=250, the usual one). */
+enum { DN_KERNEL_TICK = 4000000 };
+
 /* A stretch of a thread's life, and the CPU time that it took (ns). */
 typedef struct dn_stretch {
     int64_t from, until, cpu;

@@ -12,7 +12,6 @@
 #include "sys/rights.h"
 #include "sys/sys.h"
 
-static const int64_t kernel_tick = 4000000; /* of CONFIG_HZ=250, the usual one */
 static const double interval = 0.002, interval_of_ticks = 0.05, list_interval = 0.05,
                     most_of_a_core = 1 / 30.0;
 enum { OPEN_MAX = 100 };
@@ -124,7 +123,7 @@ static int add_stretch(fg_ctx *ctx, dn_thread *thread, int64_t until, int64_t cp
         last->until = until;
         return 0;
     }
-    int64_t idle_until = last ? last->until - kernel_tick : 0;
+    int64_t idle_until = last ? last->until - DN_KERNEL_TICK : 0;
     if (last && last->cpu == 0) last->until = idle_until > last->from ? idle_until : last->from;
     int64_t from = last ? last->until : INT64_MIN;
     int err =

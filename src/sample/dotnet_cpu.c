@@ -91,6 +91,19 @@ static void drop_spent(void *list, size_t size, size_t *at, size_t *count) {
     *at = 0;
 }
 
+/* Where the last stretch goes on without CPU time, so that a thread may sleep for days. */
+static int pass_idle(dn_cpu *cpu, fg_ctx *ctx, const fg__nettrace *trace, dn_thread *thread) {
+    int err = 0;
+    if (thread->stretch_at == thread->stretch_count) return 0;
+    const dn_stretch *stretch = &thread->stretches[thread->stretch_at];
+    for (; stretch->cpu == 0 && thread->sighting_at < thread->sighting_count && !err; thread->sighting_at++) {
+        const dn_sighting *s = &thread->sightings[thread->sighting_at];
+        if (s->time >= stretch->until - DN_KERNEL_TICK) break;
+        err = add_idle(cpu, ctx, trace, s->stack);
+    }
+    return err;
+}
+
 static int match_thread(dn_cpu *cpu, fg_ctx *ctx, const fg__nettrace *trace, dn_threads *threads, size_t i,
                         int64_t time) {
     int err = 0;
@@ -102,6 +115,7 @@ static int match_thread(dn_cpu *cpu, fg_ctx *ctx, const fg__nettrace *trace, dn_
         err = match_stretch(cpu, ctx, trace, threads, i, stretch);
         thread->stretch_at++;
     }
+    if (!err) err = pass_idle(cpu, ctx, trace, thread);
     drop_spent(thread->stretches, sizeof *thread->stretches, &thread->stretch_at, &thread->stretch_count);
     drop_spent(thread->sightings, sizeof *thread->sightings, &thread->sighting_at, &thread->sighting_count);
     return err;
