@@ -187,7 +187,8 @@ int fg__nettrace_new(fg__nettrace **out, fg_in *in, uint64_t max, fg__nettrace_s
                             .sink = sink,
                             .user = user,
                             .budget = max / sizeof *trace->frames,
-                            .names.unknown = FG__NONE};
+                            .names.unknown = FG__NONE,
+                            .names.stub = FG__NONE};
     *out = trace;
     return 0;
 }
@@ -230,7 +231,8 @@ int fg__nettrace_add(fg__nettrace *trace, fg_profile *p, uint32_t prefix, uint32
     if (prefix != FG__NONE) trace->frames[count++] = prefix;
     for (size_t i = n; i-- > 0;) {
         /* an address that is returned to is behind its call, which may be the last instruction of its method */
-        err = fg__nettrace_frame(&trace->frames[count++], &trace->names, p, addresses[i] - (i > 0));
+        err = fg__nettrace_frame(&trace->frames[count++], &trace->names, p, addresses[i] - (i > 0),
+                                 i == 0 && n > 1);
         if (err) return err;
     }
     return fg_profile_add(p, trace->frames, count, values);

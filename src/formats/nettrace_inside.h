@@ -87,13 +87,16 @@ typedef struct names {
     fg__arena arena;
     fg__buffer text;
     bool sorted;
-    uint32_t unknown; /* frame of what no method has; FG__NONE: not met yet */
+    uint32_t unknown, stub; /* frames of what no method has; FG__NONE: not met yet */
 } names;
 
 int fg__nettrace_read_method(fg_ctx *ctx, names *n, bytes *b);
 int fg__nettrace_read_module(fg_ctx *ctx, names *n, bytes *b);
-/* The frame of an address. */
-int fg__nettrace_frame(uint32_t *out, names *n, fg_profile *p, uint64_t address);
+/*
+ * The frame of an address. `called`: it is innermost, and called by a method. Where methods have names, that is a stub
+ * that the runtime made for a call of native code: those are in no rundown.
+ */
+int fg__nettrace_frame(uint32_t *out, names *n, fg_profile *p, uint64_t address, bool called);
 void fg__nettrace_free_names(fg_ctx *ctx, names *n);
 
 /* ---- events ------------------------------------------------------------------------------------------------------- */

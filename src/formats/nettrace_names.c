@@ -124,12 +124,15 @@ static method *find(names *n, uint64_t address) {
     return address - m->start < m->size ? m : NULL;
 }
 
-int fg__nettrace_frame(uint32_t *out, names *n, fg_profile *p, uint64_t address) {
+int fg__nettrace_frame(uint32_t *out, names *n, fg_profile *p, uint64_t address, bool called) {
     sort(n);
     method *m = find(n, address);
-    uint32_t *known = m ? &m->frame : &n->unknown;
+    bool stub = !m && called && n->method_count;
+    uint32_t *known = m ? &m->frame : stub ? &n->stub : &n->unknown;
     if (*known == FG__NONE) {
-        fg_frame frame = {.name = m ? m->name : "[unknown]",
+        fg_frame frame = {.name = m      ? m->name
+                                  : stub ? "[stub]"
+                                         : "[unknown]",
                           .module = m ? module_name(n, m->module) : "",
                           .kind = FG_KIND_DOTNET};
         int err = fg_profile_frame(known, p, &frame);

@@ -93,6 +93,33 @@ static void numbers_of_stacks_are_used_again(void **state) {
     fg_profile_free(p);
 }
 
+/* Code in no method: a stub where a method calls it and names are there at all. */
+static void what_is_called_and_nameless_is_a_stub(void **state) {
+    (void)state;
+    for (int named = 0; named < 2; named++) {
+        trace t = {.n = 0}, b = {.n = 0};
+        put_head(&t);
+        put_clocks(&t);
+        put_meanings(&t);
+        put(&b, 1, 4);
+        put(&b, 2, 4);
+        put_stack(&b, STACK(0x9000, 0x1020));
+        put_stack(&b, STACK(0x1020, 0x9000));
+        put_object(&t, "StackBlock", &b);
+        b = block();
+        put_sample(&b, 7, 1, CLOCK);
+        put_sample(&b, 7, 2, 1);
+        put_object(&t, "EventBlock", &b);
+        if (named) put_names(&t);
+        put(&t, 1, 1);
+        fg_profile *p = read_trace(&t);
+        assert_string_equal(text_of(p), named ? "Shop.Program.Main;[stub] 1 1000000\n"
+                                                "[unknown];Shop.Program.Main 1 1\n"
+                                              : "[unknown];[unknown] 2 1000001\n");
+        fg_profile_free(p);
+    }
+}
+
 /* ---- what is wrong ---------------------------------------------------------------------------------------- */
 
 static void expect_error(const trace *t, int code, const char *message) {
@@ -246,6 +273,7 @@ int main(void) {
         cmocka_unit_test(the_head_is_metadata),
         cmocka_unit_test(threads_are_told_apart),
         cmocka_unit_test(numbers_of_stacks_are_used_again),
+        cmocka_unit_test(what_is_called_and_nameless_is_a_stub),
         cmocka_unit_test(errors_say_what_and_where),
         cmocka_unit_test(frames_that_multiply_are_limited),
         cmocka_unit_test(a_file_cut_anywhere_is_an_error),

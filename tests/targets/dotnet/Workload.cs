@@ -159,15 +159,14 @@ class Part
     }
 
     // The runtime's sampler stops a thread where it can be stopped, gladly in a call out of managed code: so the clock is
-    // read once a batch, not once a call.
-    const double BatchMs = 2;
+    // read as seldom as can be.
     int calls;
     double callsMs;
 
     int Batch(double ms)
     {
         double each = callsMs / calls;
-        return calls == 0 ? 1 : Math.Max(1, (int)(Math.Min(ms, BatchMs) / each));
+        return calls == 0 ? 1 : Math.Max(1, (int)(ms / each));
     }
 
     public double Spend(double ms)
