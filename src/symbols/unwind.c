@@ -1,5 +1,161 @@
-#include "symbols/module.h"
-#include "symbols/unwind.h"
-void fg__cfi_free(fg_ctx *ctx, struct fg__cfi *cfi) {
-    (void)ctx, (void)cfi;
+/* Rows of call frame information applied to registers and a copy of a stack, frame by frame. */
+#include "symbols/cfi.h"
+
+/* ---- registers ----------------------------------------------------------------------------------------- */
+
+/* DWARF's number of each register in the order of the kernel's asm/perf_regs.h; NONE: not followed. */
+enum { NONE = 255 };
+static const uint8_t PERF_REGISTERS[] = {
+    0,       3,    2,    1,    4,    5,    FG__RBP, FG__RSP, /* ax bx cx dx si di bp sp */
+    FG__RIP, NONE, NONE, NONE, NONE, NONE, NONE,    NONE,    /* ip flags cs ss ds es fs gs */
+    8,       9,    10,   11,   12,   13,   14,      15};
+
+void fg__registers_from_perf(fg__registers *out, uint64_t mask, const uint64_t *values) {
+    *out = (fg__registers){0};
+    for (unsigned i = 0; i < 64 && mask >> i; i++) {
+        if (!(mask >> i & 1)) continue;
+        uint64_t value = *values++;
+        unsigned number = i < sizeof PERF_REGISTERS ? PERF_REGISTERS[i] : NONE;
+        if (number == NONE) continue;
+        out->value[number] = value;
+        out->known |= 1u << number;
+    }
+}
+
+uint64_t fg__registers_mask(void) {
+    uint64_t mask = 0;
+#ifdef __x86_64__
+    for (unsigned i = 0; i < sizeof PERF_REGISTERS; i++)
+        if (PERF_REGISTERS[i] != NONE) mask |= UINT64_C(1) << i;
+#endif
+    return mask;
+}
+
+/* ---- memory -------------------------------------------------------------------------------------------- */
+
+bool fg__frame_read(uint64_t *out, fg__frame_state *frame, uint64_t address, unsigned n) {
+    enum { STACK = 8 << 20 }; /* as large as stacks are: what is farther away is not on this one */
+    uint64_t at = address - frame->base;
+    if (address >= frame->base && at <= frame->size && frame->size - at >= n) {
+        uint64_t value = 0;
+        memcpy(&value, frame->stack + at, n);
+        *out = value;
+        return true;
+    }
+    frame->beyond = address >= frame->base && at < STACK;
+    return false;
+}
+
+/* ---- one frame ----------------------------------------------------------------------------------------- */
+
+static fg__cursor expression_of(const fg__row *row, const fg__rule *rule) {
+    const uint8_t *p = row->section + rule->offset;
+    return (fg__cursor){p, p + rule->n, false};
+}
+
+static bool cfa_of(uint64_t *out, fg__frame_state *frame, const fg__row *row) {
+    const fg__rule *rule = &row->cfa;
+    if (rule->how == FG__RULE_IS_EXPRESSION)
+        return fg__expression(out, frame, expression_of(row, rule), NULL);
+    if (!fg__frame_register(out, frame, rule->reg)) return false;
+    *out += (uint64_t)rule->offset;
+    return true;
+}
+
+/* The caller's value of a register. */
+static bool value_of(uint64_t *out, fg__frame_state *frame, const fg__row *row, unsigned number,
+                     uint64_t cfa) {
+    const fg__rule *rule = &row->rules[number];
+    switch (rule->how) {
+    case FG__RULE_SAME: return fg__frame_register(out, frame, number);
+    case FG__RULE_AT_OFFSET: return fg__frame_read(out, frame, cfa + (uint64_t)rule->offset, 8);
+    case FG__RULE_IS_OFFSET: *out = cfa + (uint64_t)rule->offset; return true;
+    case FG__RULE_REGISTER: return fg__frame_register(out, frame, rule->reg);
+    case FG__RULE_AT_EXPRESSION:
+        return fg__expression(out, frame, expression_of(row, rule), &cfa) &&
+               fg__frame_read(out, frame, *out, 8);
+    case FG__RULE_IS_EXPRESSION: return fg__expression(out, frame, expression_of(row, rule), &cfa);
+    default: return false;
+    }
+}
+
+/* How a step went: on to a caller, or to an end. */
+typedef enum step { STEP_ON, STEP_OUTERMOST, STEP_FAILED } step;
+
+/* Whether a frame's caller can be where it seems to be: stacks grow down. A signal's may have come from another one. */
+static step arrive(fg__frame_state *frame, const fg__registers *caller, bool signal) {
+    bool up = caller->value[FG__RSP] > frame->registers.value[FG__RSP];
+    frame->registers = *caller;
+    if (!caller->value[FG__RIP]) return STEP_OUTERMOST;
+    return up || signal ? STEP_ON : STEP_FAILED;
+}
+
+static step by_row(fg__frame_state *frame, const fg__row *row) {
+    fg__registers caller = {.known = 0};
+    uint64_t cfa, value;
+    if (row->rules[row->return_address].how == FG__RULE_UNDEFINED) return STEP_OUTERMOST;
+    frame->beyond = false;
+    if (!cfa_of(&cfa, frame, row)) return STEP_FAILED;
+    for (unsigned i = 0; i < FG__REGISTERS; i++) {
+        if (row->rules[i].how == FG__RULE_UNDEFINED || !value_of(&value, frame, row, i, cfa)) continue;
+        caller.value[i] = value;
+        caller.known |= 1u << i;
+    }
+    unsigned ra = row->return_address;
+    frame->beyond = false; /* only what counts from here on */
+    if (!value_of(&caller.value[FG__RIP], frame, row, ra, cfa)) return STEP_FAILED;
+    caller.known |= 1u << FG__RIP;
+    return caller.known >> FG__RSP & 1 ? arrive(frame, &caller, row->signal) : STEP_FAILED;
+}
+
+/*
+ * Code that nothing is known of, as that of most JITs: by its frame pointer, if there is such a thing. It is taken for
+ * one if what it leads to is a place in code.
+ */
+static step by_frame_pointer(fg__frame_state *frame, const fg__space *space) {
+    fg__registers caller = {.known = 1u << FG__RBP | 1u << FG__RSP | 1u << FG__RIP};
+    uint64_t at;
+    frame->beyond = false;
+    if (!fg__frame_register(&at, frame, FG__RBP)) return STEP_FAILED;
+    if (at == 0) return STEP_OUTERMOST; /* as the ABI has it for a thread's first frame */
+    if (at < frame->registers.value[FG__RSP] || at % 8) return STEP_FAILED;
+    if (!fg__frame_read(&caller.value[FG__RBP], frame, at, 8)) return STEP_FAILED;
+    if (!fg__frame_read(&caller.value[FG__RIP], frame, at + 8, 8)) return STEP_FAILED;
+    caller.value[FG__RSP] = at + 16;
+    if (caller.value[FG__RIP] && !fg__space_mapped(space, caller.value[FG__RIP])) return STEP_FAILED;
+    return arrive(frame, &caller, false);
+}
+
+/* ---- all of them --------------------------------------------------------------------------------------- */
+
+/* The row for an address in a space; NULL: nothing is known of it. */
+static const fg__row *find_row(fg__space *space, const fg__area *area, uint64_t address, fg__row *scratch) {
+    if (area->module->is != FG__MODULE_FILE) return NULL;
+    struct fg__cfi *cfi = fg__module_cfi(area->module);
+    if (!cfi) return NULL;
+    uint64_t own = fg__module_address(area->module, address - area->start + area->offset);
+    return fg__cfi_row(cfi, space->symbols->ctx, own, scratch);
+}
+
+fg__unwound fg__unwind(uint64_t *out, size_t *n, size_t most, fg__space *space,
+                       const fg__registers *registers, const uint8_t *stack, size_t size) {
+    enum { NEEDED = 1u << FG__RIP | 1u << FG__RSP };
+    fg__frame_state frame = {.registers = *registers, .stack = stack, .size = size};
+    fg__row scratch;
+    uint64_t returning = 0; /* 1: the address is where a call returns to, which may be in the next function */
+    *n = 0;
+    if ((registers->known & NEEDED) != NEEDED) return FG__UNWOUND_LOST;
+    frame.base = registers->value[FG__RSP];
+    while (*n < most) {
+        uint64_t pc = frame.registers.value[FG__RIP];
+        const fg__area *area = fg__space_area(space, pc - returning);
+        if (!area && *n) return FG__UNWOUND_LOST; /* no code: what led here is wrong */
+        out[(*n)++] = pc;
+        const fg__row *row = area ? find_row(space, area, pc - returning, &scratch) : NULL;
+        step went = row ? by_row(&frame, row) : by_frame_pointer(&frame, space);
+        if (went == STEP_OUTERMOST) return FG__UNWOUND_WHOLE;
+        if (went == STEP_FAILED) return frame.beyond ? FG__UNWOUND_SHORT : FG__UNWOUND_LOST;
+        returning = row && row->signal ? 0 : 1;
+    }
+    return FG__UNWOUND_SHORT;
 }
