@@ -28,7 +28,7 @@ local function sample(args)
   p, message, code = fg.sample {
     sampler = "python", pid = args.pid, duration = args.duration, rate = args.rate,
     subprocesses = args.subprocesses, gil = args.gil, idle = args.idle, lines = args.lines,
-    threads = args.threads, blocking = args.blocking,
+    threads = args.threads, blocking = args.blocking, native = args.native,
   }
   if not p then return nil, message, code end
   if p:total() == 0 then
@@ -44,7 +44,7 @@ local function py_spy(args)
     "--rate", tostring(math.floor(args.rate)), "--format", "speedscope", "--output", file }
   if not args.blocking then command[#command + 1] = "--nonblocking" end
   if not args.lines then command[#command + 1] = "--function" end
-  for _, flag in ipairs { "subprocesses", "gil", "idle", "threads" } do
+  for _, flag in ipairs { "subprocesses", "gil", "idle", "threads", "native" } do
     if args[flag] then command[#command + 1] = "--" .. flag end
   end
   local done, message, code = fg.spawn(command)
@@ -78,6 +78,7 @@ return fg.collector {
     { "gil", type = "boolean", help = "only the thread that holds the global interpreter lock" },
     { "lines", type = "boolean", help = "source lines apart; otherwise a frame is a function" },
     { "blocking", type = "boolean", help = "stop the program for each sample: exact, and it is slowed" },
+    { "native", type = "boolean", help = "native frames too, of extensions and built-in functions; stops it likewise" },
     fg.arg.output(),
   },
   engines = {

@@ -118,6 +118,8 @@ static int check_options(const fg__sampler *s, const struct options *o) {
 static int python_open(fg__sampler *s, const void *options) {
     struct python *py = (struct python *)s;
     py->options = *(const struct options *)options;
+    py->options.wishes.blocking |=
+        py->options.wishes.native; /* registers are those of a thread that is held */
     pid_t pid = (pid_t)py->options.common.pid;
     int err = check_options(s, &py->options);
     if (!err) err = fg__rights_process(s->ctx, py->options.common.pid);
@@ -144,7 +146,7 @@ static int sample_process(struct python *py, py_process *p, double now, double e
     if (py->options.wishes.blocking) py_hold(&py->held, p->pid);
     int err = py_process_sample(p, now, value, &py->counts);
     py_let_go(&py->held);
-    return err;
+    return err ? err : py_process_settle(p, now, value, &py->counts);
 }
 
 static int sample_all(struct python *py, double now, double elapsed) {
@@ -217,6 +219,12 @@ static int describe(struct python *py, fg_profile *p) {
     int err = 0;
     for (size_t i = 0; !err && i < sizeof rows / sizeof *rows; i++)
         err = fg_meta_set_number(p, rows[i].key, rows[i].number);
+    if (!err && py->counts.unmatched * 100 > py->counts.samples)
+        err = fg_profile_note(
+            p,
+            "in %.0f %% of the stacks native and Python frames did not match: there, native frames are "
+            "only on top of Python's",
+            100.0 * (double)py->counts.unmatched / (double)py->counts.samples);
     if (!err) err = fg_meta_set_text(p, "default_type", type);
     return err ? err : fg_meta_set_text(p, "period_type", type);
 }
@@ -233,9 +241,9 @@ static void python_close(fg__sampler *s) {
 
 #define WISH(key)                                                                                            \
     { #key, FG__OPTION_BOOL, offsetof(struct options, wishes.key) }
-static const fg__option rows[] = {
-    FG__SAMPLE_ROWS, WISH(idle),         WISH(gil),      WISH(lines),
-    WISH(threads),   WISH(subprocesses), WISH(blocking), {NULL, FG__OPTION_ANY, 0}};
+static const fg__option rows[] = {FG__SAMPLE_ROWS, WISH(idle),    WISH(gil),
+                                  WISH(lines),     WISH(threads), WISH(subprocesses),
+                                  WISH(blocking),  WISH(native),  {NULL, FG__OPTION_ANY, 0}};
 
 const fg__sampler_kind fg__python_sampler = {
     .name = "python",

@@ -7,6 +7,7 @@
  *   python_stack.c    one thread's frames, and whether they belong together    python_elf.c      what its file says
  *   python_code.c     code objects: names and lines, cached                    python_memory.c   the window
  *   python_lines.c    line tables                                              python_stop.c     --blocking
+ *   python_native.c   --native: frames that are not Python's
  *
  *   _PyRuntime ─▶ interpreter ─▶ interpreter ─▶ …
  *                     └─▶ thread ─▶ thread ─▶ …
@@ -179,6 +180,7 @@ typedef enum py_verdict {
 
 typedef struct py_stack {
     uint32_t frames[PY_DEEPEST]; /* of the profile, innermost first */
+    bool entered[PY_DEEPEST];    /* it was called from C: the run of the interpreter's loop begins with it */
     size_t count;
     bool truncated;
 } py_stack;
@@ -190,11 +192,13 @@ int py_stack_read(py_stack *out, py_codes *codes, uint64_t address, const uint8_
 /* ---- a process ----------------------------------------------------------------------------------------- */
 
 typedef struct py_wishes {
-    bool idle, gil, lines, threads, subprocesses, blocking;
+    bool idle, gil, lines, threads, subprocesses, blocking, native;
 } py_wishes;
 
+typedef struct py_native py_native;
+
 typedef struct py_counts {
-    int64_t samples, failed, torn, truncated;
+    int64_t samples, failed, torn, truncated, unmatched;
 } py_counts;
 
 typedef struct py_thread {
@@ -221,7 +225,8 @@ typedef struct py_process {
     uint32_t tid_offset; /* of the thread's number in the C library's own struct; 0: not known */
     bool tid_sought;
     uint64_t tick;
-    py_stack stack; /* of the thread at hand */
+    py_stack stack;    /* of the thread at hand */
+    py_native *native; /* NULL: not wanted */
 } py_process;
 
 /* Attach to a process. The message says why not. */
@@ -229,6 +234,8 @@ int py_process_open(py_process **out, fg_profile *profile, pid_t pid, const py_w
 void py_process_close(py_process *p);
 /* Take one sample of all of its threads; each stack counts `value` (samples, nanoseconds). */
 int py_process_sample(py_process *p, double now, const int64_t *value, py_counts *counts);
+/* With --native, count what the last sample has taken, once the process goes on. */
+int py_process_settle(py_process *p, double now, const int64_t *value, py_counts *counts);
 
 /* ---- holding a process still (python_stop.c) ------------------------------------------------------------ */
 
@@ -246,5 +253,18 @@ void py_hold(py_held *held, pid_t pid);
 void py_let_go(py_held *held);
 /* 0 where we may stop a process, else the errno. It was stopped for a moment. */
 int py_may_hold(pid_t pid);
+
+/* ---- frames that are not Python's (python_native.c) ------------------------------------------------------- */
+
+int py_native_open(py_native **out, fg_profile *profile, pid_t pid);
+void py_native_close(py_native *n);
+/* Copy what there is of a thread that is held. False: it cannot be had, count its Python frames alone. */
+bool py_native_take(py_native *n, py_memory *memory, pid_t tid, uint32_t thread_frame, const py_stack *stack);
+/*
+ * Merge the stacks that were taken and hand each over, with the thread's frame. *unmatched grows by those of which only
+ * the innermost native frames are believed.
+ */
+int py_native_settle(py_native *n, double now, int64_t *unmatched,
+                     int (*count)(void *, uint32_t, const py_stack *), void *user);
 
 #endif

@@ -116,7 +116,7 @@ static bool is_running(const py_thread *t) {
     ssize_t n = t->fd < 0 ? -1 : pread(t->fd, text, sizeof text - 1, 0);
     if (n <= 0) return false;
     text[n] = '\0';
-    if (t->is_syscall) return text[0] == 'r'; /* "running" */
+    if (t->is_syscall) return text[0] == 'r' || text[0] == '-'; /* "running"; "-1 …": held, and in no call */
     const char *end = strrchr(text, ')');
     return end && end[1] == ' ' && end[2] == 'R';
 }
@@ -187,14 +187,15 @@ static bool is_wanted(const py_process *p, const py_thread *t, bool holds_gil) {
     return p->wishes->idle || holds_gil || is_running(t);
 }
 
-static int count_stack(py_process *p, const py_thread *t, const int64_t *value, py_counts *counts) {
+static int count_stack(py_process *p, uint32_t thread_frame, const py_stack *stack, const int64_t *value,
+                       py_counts *counts) {
     uint32_t frames[PY_DEEPEST + 2];
     size_t n = 0;
     if (p->frame != FG__NONE) frames[n++] = p->frame;
-    if (t->frame != FG__NONE) frames[n++] = t->frame;
-    for (size_t i = p->stack.count; i-- > 0;) frames[n++] = p->stack.frames[i];
+    if (thread_frame != FG__NONE) frames[n++] = thread_frame;
+    for (size_t i = stack->count; i-- > 0;) frames[n++] = stack->frames[i];
     counts->samples++;
-    counts->truncated += p->stack.truncated;
+    counts->truncated += stack->truncated;
     return fg_profile_add(p->profile, frames, n, value);
 }
 
@@ -231,7 +232,8 @@ static int sample_thread(py_process *p, uint64_t address, const uint8_t *state, 
     if (verdict == PY_TORN) at->counts->failed++;
     if (verdict != PY_WHOLE) return 0;
     if (t->tid && at->done_count < 64) at->done[at->done_count++] = t->tid;
-    return count_stack(p, t, at->value, at->counts);
+    if (p->native && t->tid && py_native_take(p->native, &p->memory, t->tid, t->frame, &p->stack)) return 0;
+    return count_stack(p, t->frame, &p->stack, at->value, at->counts);
 }
 
 static int sample_interpreter(py_process *p, uint64_t interp, uint64_t *next, moment *at) {
@@ -269,6 +271,23 @@ int py_process_sample(py_process *p, double now, const int64_t *value, py_counts
     return 0;
 }
 
+typedef struct settling {
+    py_process *process;
+    const int64_t *value;
+    py_counts *counts;
+} settling;
+
+static int count_merged(void *user, uint32_t thread_frame, const py_stack *stack) {
+    const settling *s = user;
+    return count_stack(s->process, thread_frame, stack, s->value, s->counts);
+}
+
+int py_process_settle(py_process *p, double now, const int64_t *value, py_counts *counts) {
+    return p->native ? py_native_settle(p->native, now, &counts->unmatched, count_merged,
+                                        &(settling){p, value, counts})
+                     : 0;
+}
+
 /* ---- its life ------------------------------------------------------------------------------------------- */
 
 int py_process_open(py_process **out, fg_profile *profile, pid_t pid, const py_wishes *wishes) {
@@ -280,6 +299,7 @@ int py_process_open(py_process **out, fg_profile *profile, pid_t pid, const py_w
     int err = py_memory_open(&p->memory, ctx, pid);
     if (!err) err = py_find(&p->found, &p->memory);
     p->codes = (py_codes){.memory = &p->memory, .layout = &p->found.layout, .profile = profile};
+    if (!err && wishes->native) err = py_native_open(&p->native, profile, pid);
     if (!err && wishes->subprocesses) err = name_frame(&p->frame, profile, "process", pid, pid);
     if (err) {
         py_process_close(p);
@@ -293,6 +313,7 @@ void py_process_close(py_process *p) {
     if (!p) return;
     for (size_t i = 0; i < p->thread_count; i++) forget(&p->threads[i]);
     if (p->codes.memory) py_codes_free(&p->codes);
+    py_native_close(p->native);
     py_memory_close(&p->memory);
     fg_free(p->ctx, p->threads);
     fg_free(p->ctx, p);

@@ -102,6 +102,11 @@ static bool is_foreign(const walk *w, const uint8_t *frame) {
     return w->layout->minor >= 12 && frame[w->layout->frame_state] >= OWNED_BY_C;
 }
 
+/* Whether C called it, as far as the frame tells: before 3.11 always; from 3.12 on a frame of C is below it instead. */
+static bool is_entry(const py_layout *l, const uint8_t *frame) {
+    return l->minor < 11 || (l->minor == 11 && frame[l->frame_state - 1]);
+}
+
 static int add_frame(py_stack *out, walk *w, const uint8_t *frame, double now, bool lines,
                      py_verdict *verdict) {
     int err = 0;
@@ -112,6 +117,7 @@ static int add_frame(py_stack *out, walk *w, const uint8_t *frame, double now, b
         *verdict = PY_TORN;
         return err;
     }
+    out->entered[out->count] = is_entry(w->layout, frame);
     return py_code_frame(&out->frames[out->count++], w->codes, code, offset, lines);
 }
 
@@ -131,7 +137,9 @@ int py_stack_read(py_stack *out, py_codes *codes, uint64_t address, const uint8_
         if (w.chunk && w.frame - w.chunk >= w.chunk_used) copy_older_chunk(&w);
         const uint8_t *frame = py_memory_get(w.memory, w.frame, w.layout->frame_size);
         if (!frame) *verdict = PY_TORN;
-        int err = frame && !is_foreign(&w, frame) ? add_frame(out, &w, frame, now, lines, verdict) : 0;
+        bool foreign = frame && is_foreign(&w, frame);
+        if (foreign && out->count) out->entered[out->count - 1] = true;
+        int err = frame && !foreign ? add_frame(out, &w, frame, now, lines, verdict) : 0;
         if (err || *verdict == PY_TORN) return err;
         uint64_t back = py_word(frame + w.layout->frame_back);
         if (!back && is_generator(w.layout, frame)) {
@@ -143,6 +151,7 @@ int py_stack_read(py_stack *out, py_codes *codes, uint64_t address, const uint8_
         }
         w.frame = back;
     }
+    if (out->count) out->entered[out->count - 1] = true;
     if (!out->count) *verdict = PY_EMPTY;
     return 0;
 }
