@@ -70,12 +70,13 @@ local function amount(p, asked)
       profile.value_text(p:total("after"), types[2].unit))
   end
   local samples = p:quality().samples
-  if samples > 0 and not asked then return profile.value_text(samples, "count") end
+  if samples > 0 and not asked and types[1].unit ~= "bytes" then return profile.value_text(samples, "count") end
   local default = asked or p:meta("default_type") or types[1].name
   for _, type in ipairs(types) do
     if type.name == default then
       local text = profile.value_text(p:total(default), type.unit)
-      return type.name == "samples" and text or ("%s of %s"):format(text, type.name)
+      local plain = type.name == "samples" or type.name == type.unit
+      return plain and text or ("%s of %s"):format(text, type.name)
     end
   end
 end

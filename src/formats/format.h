@@ -97,7 +97,7 @@ typedef struct fg_format {
 } fg_format;
 
 extern const fg_format fg__folded, fg__perf_script, fg__perf_data, fg__pprof, fg__cpuprofile, fg__svg_reader,
-    fg__speedscope, fg__json, fg__markdown, fg__nettrace_format;
+    fg__speedscope, fg__json, fg__markdown, fg__nettrace_format, fg__heap;
 
 /* NULL-terminated. */
 extern const fg_format *const fg__formats[];

@@ -9,6 +9,7 @@ const fg_format *const fg__formats[] = {
     &fg__pprof,
     &fg__cpuprofile,
     &fg__perf_data,
+    &fg__heap,
     &fg__perf_script,
     &fg__speedscope,
     &fg__nettrace_format,

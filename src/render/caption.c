@@ -48,7 +48,7 @@ static void say_value(writer *w) {
     fg_value_type type = fg_profile_type(pic->p, pic->type);
     value(x, (double)tree->total[pic->type][0], pic->unit);
     if (!pic->sized) {
-        if (counts_samples(pic))
+        if (counts_samples(pic) || strcmp(type.name, type.unit) == 0)
             say(w, "%s", x);
         else if (strcmp(type.unit, "count") == 0)
             say(w, "%s: %s", type.name, x);

@@ -19,6 +19,9 @@ static int choose_view(fg__picture *pic, const fg_write_options *options) {
 static int choose_palette(fg__picture *pic, const fg_write_options *options) {
     const char *name = options->colors;
     if (!name && options->hash && fg__palette_find(pic->view->name, "hash")) name = "hash";
+    if (!name && strcmp(fg_profile_type(pic->p, pic->type).unit, "bytes") == 0 &&
+        fg__palette_find(pic->view->name, "mem"))
+        name = "mem"; /* memory looks like memory */
     pic->palette = fg__palette_find(pic->view->name, name);
     if (pic->palette) {
         pic->shades =
@@ -87,8 +90,8 @@ int fg__picture_open(fg__picture *pic, fg_profile *p, const fg_write_options *op
     *pic = (fg__picture){.ctx = p->ctx, .p = p, .options = options};
     int err = clean_texts(pic, options);
     if (!err) err = choose_view(pic, options);
-    if (!err) err = choose_palette(pic, options);
     if (!err) err = choose_type(pic, options);
+    if (!err) err = choose_palette(pic, options);
     if (!err && options->reverse) {
         err = fg_profile_invert(&pic->reversed, p);
         if (!err) pic->p = pic->reversed;

@@ -54,6 +54,8 @@ LINES = [
     {"line": "flame-graph perf $P", "on": "rust", "frames": NATIVE},
     {"line": 'flame-graph perf --cmd "cargo bench" --output bench.svg', "folder": "bench",
      "frames": {"seed_bench::fibonacci": 30, "^cargo$": 0}, "says": [r"\d+ rounds"]},
+    {"line": "flame-graph memory --pid $P --lang python --duration 30 --output memory.svg", "on": "pdie",
+     "frames": {r"Thread\._bootstrap": 1}},
 
     # workflows
     {"line": "flame-graph load_test --collector hce --url http://localhost:3000 --load /work --rps 20 --warmup 1 "

@@ -1,0 +1,129 @@
+local fg = require "flamegraph"
+local engines = require "flamegraph.engines"
+
+-- What each runtime's memory is asked of, where nobody says.
+local languages = { python = "python", node = "node", bun = "node", go = "go", native = "native" }
+
+-- The language of a run: what --lang says, or the process's own.
+local function language(args)
+  if args.lang ~= "auto" then return args.lang end
+  local process, message, code = fg.process(args.pid)
+  if not process then return nil, message, code end
+  local found = languages[process.runtime]
+  if found then return found end
+  return nil, ("process %d is %s, whose memory is not profiled here"):format(args.pid, process.runtime), "UNSUPPORTED"
+end
+
+-- What is paid, told before it is: by how much the engine slows the program, as measured.
+local function warn(args, text)
+  fg.log("process %d: %s", args.pid, text)
+end
+
+local function tracemalloc(args)
+  warn(args, ("tracemalloc slows its allocations while it is on: up to 5 times with --depth 1, 16 times with "
+    .. "--depth 25 (%d now)"):format(args.depth))
+  return fg.sample {
+    sampler = "tracemalloc", pid = args.pid, duration = args.duration, depth = args.depth, growth = args.growth,
+  }
+end
+
+local function jemalloc(args)
+  return fg.sample { sampler = "jemalloc", pid = args.pid, duration = args.duration, growth = args.growth }
+end
+
+-- ---- over HTTP --------------------------------------------------------------------------------------------------
+
+-- The address of the profile: --url alone names the service, and with a path the endpoint.
+local function endpoint(args)
+  if args.url:find "^%w+://[^/]+/." then return args.url end
+  return args.url:gsub("/$", "") .. args.path
+end
+
+local function fetch(args)
+  return fg.fetch {
+    url = endpoint(args),
+    headers = { authorization = args.token and "Bearer " .. args.token, ["x-api-key"] = args.api_key },
+    timeout = 60,
+    hints = {
+      [401] = "give the key in $RESQ_API_KEY, or a token in $RESQ_TOKEN",
+      [404] = "there is no heap profile at this path: --path names another (Go's are /debug/pprof/heap and "
+        .. "/debug/pprof/allocs)",
+    },
+  }
+end
+
+-- The value type that the picture is of: what is in use, unless another was asked for or there is none.
+local function prefer_in_use(p)
+  if p and not p:is_diff() then
+    for _, type in ipairs(p:types()) do
+      if type.name == "inuse_space" then p:meta { default_type = "inuse_space" } end
+    end
+  end
+  return p
+end
+
+local function over_http(args)
+  local before, message, code = fetch(args)
+  if not before or not args.growth then return prefer_in_use(before), message, code end
+  fg.sleep(args.duration)
+  local after
+  after, message, code = fetch(args)
+  if not after then return nil, message, code end
+  return fg.diff(before, after, { normalize = "absolute" })
+end
+
+-- ---- the ways ---------------------------------------------------------------------------------------------------
+
+local native = engines.declare("memory", {
+  { name = "jemalloc", summary = "the heap profile that jemalloc keeps by itself", collect = jemalloc },
+})
+
+local function no_way(args)
+  local text = "process %d is %s: its heap profile comes from itself, over HTTP: give --url (Go: net/http/pprof)"
+  return nil, text:format(args.pid, language(args)), "INVAL"
+end
+
+local ways = {
+  python = tracemalloc,
+  native = function(args) return engines.collect(native, args) end,
+  go = no_way,
+  node = no_way,
+}
+
+local function collect(args)
+  if args.url then return over_http(args) end
+  if not args.pid then return nil, "whose memory? Give --pid, or --url of a service with a heap profile", "INVAL" end
+  local lang, message, code = language(args)
+  if not lang then return nil, message, code end
+  return ways[lang](args)
+end
+
+return fg.collector {
+  name = "memory",
+  summary = "Heap flame graphs of running programs: who allocated what is in use",
+  description = "Python: tracemalloc, turned on in the running interpreter (CPython 3.8 to 3.13) and off again. C, C++ "
+    .. "and Rust with jemalloc: the heap profile that it keeps, where the program was started with "
+    .. "MALLOC_CONF=prof:true (Rust: _RJEM_MALLOC_CONF); prof_active:false besides keeps it off until it is watched. "
+    .. "--url takes a heap profile over HTTP, in pprof's format or jemalloc's. With --growth, what was in use at the "
+    .. "beginning (Python: at half of the time) and at the end is compared.",
+  examples = {
+    "flame-graph memory --pid 4242 --duration 30",
+    "flame-graph memory --pid 4242 --lang python --depth 25 --growth --output growth.svg",
+    "flame-graph memory --url http://localhost:6060 --type alloc_space --output allocated.svg",
+  },
+  args = {
+    { "pid", type = "pid", positional = true, help = "the process" },
+    { "url", type = "url", help = "service with a heap profile, instead of --pid" },
+    { "path", default = "/debug/pprof/heap", help = "where that is, unless --url has a path" },
+    fg.arg.token(),
+    fg.arg.api_key(),
+    { "lang", type = "enum", choices = { "auto", "native", "python" }, default = "auto",
+      help = "what the program is written in" },
+    fg.arg.duration "10s",
+    engines.argument(native),
+    { "growth", type = "boolean", help = "compare what is in use at two moments" },
+    { "depth", type = "integer", min = 1, max = 1000, default = 16, help = "Python: frames of each stack, at most" },
+    fg.arg.output(),
+  },
+  collect = collect,
+}
