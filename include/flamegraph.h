@@ -178,8 +178,10 @@ FG_API int64_t fg_profile_total(const fg_profile *p, size_t type);
  * Metadata is a fixed set of keys (fg_meta_key lists them), each text, a whole number or a real number:
  *   text    collector engine target host source title default_type period_type normalize
  *   numbers start (ns since 1970), duration (ns), period (of period_type), interrupted (0 or 1),
- *           samples, lost, failed, truncated, sampler_cpu (ns): the quality record
- *   real    factor (what the column `after` of a diff is multiplied with before it is compared)
+ *           samples, lost, failed, truncated, sampler_cpu (ns): the quality record;
+ *           units (of work that was done: requests, iterations)
+ *   real    factor (what the column `after` of a diff is multiplied with before it is compared),
+ *           grain_before, grain_after (of a diff: the value of one sample; 0: not known)
  * An unset text is "", an unset number 0.
  */
 FG_API int fg_meta_set_text(fg_profile *p, const char *key, const char *text);
@@ -292,7 +294,8 @@ FG_API int fg_profile_select(fg_profile **out, fg_profile *p, size_t type);
 typedef enum fg_normalize {
     FG_NORMALIZE_AUTO,     /**< share when duration or rate differ between the sides, else absolute */
     FG_NORMALIZE_ABSOLUTE, /**< as measured */
-    FG_NORMALIZE_SHARE     /**< after × (total before / total after): shares of the whole are compared */
+    FG_NORMALIZE_SHARE,    /**< after × (total before / total after): shares of the whole are compared */
+    FG_NORMALIZE_PER_UNIT  /**< after × (units before / units after): values by unit of work are compared */
 } fg_normalize;
 
 /**
@@ -302,6 +305,23 @@ typedef enum fg_normalize {
  */
 FG_API int fg_diff(fg_profile **out, fg_profile *before, fg_profile *after, const char *type,
                    fg_normalize normalize);
+
+/** How two sides are compared. Zero everywhere but in `size` is the default. */
+typedef struct fg_diff_options {
+    size_t size;      /**< sizeof(fg_diff_options) */
+    const char *type; /**< value type; NULL: the default one */
+    fg_normalize normalize;
+    double units_before; /**< units of work in a run of before; 0: what the metadata `units` says */
+    double units_after;  /**< units of work in a run of after */
+} fg_diff_options;
+
+/**
+ * A diff of several runs a side, one at least: the columns are the sums of the runs, the factor allows for their numbers,
+ * and pictures tell from how much runs differ which changes are noise. With one run a side they know the noise of sampling
+ * alone.
+ */
+FG_API int fg_diff_runs(fg_profile **out, fg_profile *const *before, size_t n_before,
+                        fg_profile *const *after, size_t n_after, const fg_diff_options *options);
 /** Whether this profile is a diff: exactly the columns `before` and `after`. */
 FG_API bool fg_profile_is_diff(const fg_profile *p);
 
@@ -348,6 +368,7 @@ typedef struct fg_write_options {
     bool hash;        /**< colours by a hash of the name alone */
     size_t limit;     /**< rows in summaries; 0: 20 in Markdown, 10 in term, all in JSON */
     bool plain;       /**< term: no colours */
+    const char *widths; /**< of a diff: how wide frames are: "before", "after" or "union"; NULL: "union" */
 } fg_write_options;
 
 /** Write a profile to a file; "-" is standard output (name a format). The file appears whole or not at all.

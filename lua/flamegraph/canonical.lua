@@ -47,6 +47,37 @@ function canonical.name(name, without_templates)
   return name
 end
 
+-- What tells functions of one name apart: the file without its folder, the shared library without its version. Where a
+-- program lies, how it is called and which line a function is on differ between builds.
+local function place_of(frame)
+  local file = canonical.name((frame.file or ""):match "[^/]*$")
+  local library = frame.module and frame.module:match "([^/]*%.so)[%d.]*$"
+  return file .. "\0" .. (library or "")
+end
+
+--- A function for Profile:filter's `rename` that gives the frames of several profiles one form: the canonical name, and
+-- the file, line and module that a function was first seen with.
+-- @tparam[opt] table options `templates`: C++ template arguments go; `lines`: source lines stay apart
+-- @treturn function
+function canonical.matcher(options)
+  options = options or {}
+  local names, seen = {}, {}
+  return function(name, frame)
+    local to = names[name]
+    if not to then
+      to = canonical.name(name, options.templates)
+      names[name] = to
+    end
+    local key = to .. "\0" .. place_of(frame) .. (options.lines and "\0" .. (frame.line or 0) or "")
+    local first = seen[key]
+    if not first then
+      first = { frame.file or "", frame.line or 0, frame.module or "" }
+      seen[key] = first
+    end
+    return to, first[1], first[2], first[3]
+  end
+end
+
 --- The rules as a text, a row each.
 -- @treturn string
 function canonical.show()

@@ -113,7 +113,8 @@ local function test(features, sides, options)
     budgets[i] = feature.budget or 0
   end
   local changes, why, code = verdict.judge(transposed(features, "before", #sides.before),
-    transposed(features, "after", #sides.after), budgets, options.factor, options.floor, options.level)
+    transposed(features, "after", #sides.after), budgets, options.factor, options.floor, options.level,
+    options.sampling)
   if not changes then return nil, why, code end
   for i, change in ipairs(changes) do
     for key, value in pairs(change) do
@@ -126,21 +127,45 @@ end
 
 -- ---- what moved, and where it is --------------------------------------------------------------------------------
 
-local function share_parent(sides, a, b)
+-- Who calls whom in any of the runs: name → set of callers.
+local function callers_of(sides)
+  local all = {}
   for _, side in pairs(sides) do
     for _, run in ipairs(side) do
-      for parent in pairs(run.parents[b] or {}) do
-        if parent == a then return true end
-        for _, other in pairs(sides) do
-          for _, one in ipairs(other) do
-            if one.parents[a] and one.parents[a][parent] then return true end
-          end
-        end
+      for name, callers in pairs(run.callers()) do
+        all[name] = all[name] or {}
+        for caller in pairs(callers) do all[name][caller] = true end
       end
-      if run.parents[a] and run.parents[a][b] then return true end
     end
   end
+  return all
+end
+
+local function related(callers, a, b)
+  local of_a, of_b = callers[a] or {}, callers[b] or {}
+  if of_a[b] or of_b[a] then return true end
+  for caller in pairs(of_b) do
+    if of_a[caller] then return true end
+  end
   return false
+end
+
+local function called_by(callers, name)
+  local set = {}
+  for callee, of in pairs(callers) do
+    if of[name] then set[callee] = true end
+  end
+  return set
+end
+
+-- A rename: what the one called before, the other calls; neither is on the other side.
+local function renamed(callers, from, to)
+  if from.after_mean ~= 0 or to.before_mean ~= 0 then return false end
+  local a, b = called_by(callers, from.name), called_by(callers, to.name)
+  for name in pairs(a) do
+    if b[name] then return true end
+  end
+  return next(a) == nil and next(b) == nil
 end
 
 -- Cost that one function lost and another under the same parent got is not cost that grew.
@@ -152,35 +177,37 @@ local function find_moved(features, sides, options)
       list[#list + 1] = f
     end
   end
+  if #fell == 0 or #grew == 0 then return moved end
+  local callers = callers_of(sides)
   for _, to in ipairs(grew) do
     local best, least
     for _, from in ipairs(fell) do
       local gain, loss = to.after_mean - to.before_mean, from.before_mean - from.after_mean
       local rest = math.abs(gain - loss)
-      if not from.moved and rest <= math.min(gain, loss) / 4 and (not least or rest < least)
-        and share_parent(sides, from.name, to.name) then
+      if not from.moved and from.kind == to.kind and rest <= math.min(gain, loss) / 4 and (not least or rest < least)
+        and related(callers, from.name, to.name) then
         best, least = from, rest
       end
     end
     if best then
       to.moved, best.moved = true, true
-      local renamed = best.after_mean == 0 and to.before_mean == 0
       moved[#moved + 1] =
-        { from = best.name, to = to.name, samples = to.after_mean - to.before_mean, renamed = renamed }
+        { from = best.name, to = to.name, samples = to.after_mean - to.before_mean,
+          kind = to.kind, renamed = renamed(callers, best, to) }
     end
   end
   return moved
 end
 
 -- Counts of the stacks that contain `name` (nil: all) and end in none of the functions of `found`.
-local function without(run, name, found, options)
+local function without(run, name, found)
   local sum = 0
-  for frames, value in run.profile:stacks(options.type) do
+  for frames, value in run.named:stacks(run.type) do
     local has = name == nil
-    local leaf = frames[#frames] and options.names(frames[#frames].name)
+    local leaf = frames[#frames] and frames[#frames].name
     if not found[leaf] then
       for i = 1, has and 0 or #frames do
-        if options.names(frames[i].name) == name then
+        if frames[i].name == name then
           has = true
           break
         end
@@ -201,7 +228,7 @@ local function find_carried(failed, sides, options)
   local rest = {}
   for i, f in ipairs(carriers) do
     rest[i] = feature_of(sides, f.kind, f.name, function(run)
-      return without(run, f.kind == "total" and f.name or nil, found, options)
+      return without(run, f.kind == "total" and f.name or nil, found)
     end)
   end
   for i, f in ipairs(assert(test(rest, sides, options))) do
@@ -226,7 +253,7 @@ end
 --- Judge two sets of counted runs.
 -- @tparam table sides `before` and `after`: lists of what runs.count returns
 -- @tparam table options `budgets` (of judge.budgets), `level`, `floor` (samples a run), `factor`, `expect` (patterns),
---   `names`, `type`
+--   `sampling` (one run a side will do)
 -- @treturn table|nil `answer` ("pass", "fail", "inconclusive"), `failed`, `open` (neither within nor beyond the
 --   budget), `changed`, `moved`, `features`; nil, message, code
 function judge.runs(sides, options)

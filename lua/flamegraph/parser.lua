@@ -89,18 +89,19 @@ local function is_given(words, flag)
 end
 
 -- `perf 4242` is `perf --pid=4242`, `diff a b` is `diff --before=a --after=b`: words without a flag are the positional
--- arguments that have none yet, in the order of their declaration; a list takes all that are left.
+-- arguments that have none yet, in the order of their declaration; a list that is the only one takes all that are left.
 local function with_positional(declared, words)
   local given = table.move(words, 1, #words, 1, {})
-  local i = 1
+  local i, count = 1, 0
+  for arg in args.each(declared) do count = count + (arg.positional and 1 or 0) end
   for arg in args.each(declared) do
-    local flag = args.flag(arg)
-    while arg.positional and (arg.list or not is_given(given, flag)) do
+    local flag, all = args.flag(arg), arg.list and count == 1
+    while arg.positional and (all or not is_given(given, flag)) do
       local word
       word, i = stray(declared, words, i)
       if not word then return words end
       words[i] = ("%s=%s"):format(flag, word)
-      if not arg.list then break end
+      if not all then break end
     end
   end
   return words

@@ -63,26 +63,24 @@ end
 --- Count a run: samples by function, ended in it and containing it, recursion once.
 -- @tparam Profile p
 -- @tparam table options `type`; `names` (name → canonical name)
--- @treturn table `self`, `total` (by name), `whole`, `parents` (name → set of names)
+-- @treturn table `self`, `total` (by name), `whole`, `callers()` (name → set of names), `profile`, and `named`, which
+--   has a frame for each name; nil, message, code
 function runs.count(p, options)
-  local scale, name_of = samples_per_unit(p, options.type), options.names
-  local run = { self = {}, total = {}, whole = 0, parents = {}, profile = p, scale = scale }
-  for frames, value in p:stacks(options.type) do
-    local samples, seen, above = value * scale, {}, nil
-    for _, frame in ipairs(frames) do
-      local name = name_of(frame.name)
-      if not seen[name] then
-        seen[name] = true
-        run.total[name] = (run.total[name] or 0) + samples
-      end
-      if above and above ~= name then
-        run.parents[name] = run.parents[name] or {}
-        run.parents[name][above] = true
-      end
-      above = name
-    end
-    if above then run.self[above] = (run.self[above] or 0) + samples end
-    run.whole = run.whole + samples
+  local named, why, code = p:filter { rename = function(name) return options.names(name), "", 0, "" end }
+  if not named then return nil, why, code end
+  local scale = samples_per_unit(p, options.type)
+  local type = options.type or p:meta "default_type" or p:types()[1].name
+  local run = { self = {}, total = {}, whole = p:total(type) * scale, profile = p, named = named, scale = scale,
+    type = type }
+  for _, row in ipairs(named:top { limit = 0, type = type }) do
+    local name = row.name
+    run.self[name] = (run.self[name] or 0) + row.self * scale
+    run.total[name] = (run.total[name] or 0) + row.total * scale
+  end
+  local callers
+  function run.callers()
+    callers = callers or named:callers()
+    return callers
   end
   return run
 end

@@ -18,8 +18,8 @@ local singles = {
   { "input", type = "path", help = "profile to read; - is standard input" },
   { "output", type = "output", default = "flamegraph.svg",
     help = "file to write, its suffix chooses the format; - is standard output, term the terminal" },
-  { "normalize", type = "enum", choices = { "auto", "absolute", "share" }, default = "auto",
-    help = "values as measured, or shares of the whole; auto: shares where duration or rate differ" },
+  { "normalize", type = "enum", choices = { "auto", "absolute", "share", "per-unit" }, default = "auto",
+    help = "values as measured, shares of the whole, or by unit of work; auto: shares where duration or rate differ" },
 }
 
 local groups = {
@@ -29,6 +29,15 @@ local groups = {
     { "ignore", type = "pattern", list = true, help = "drop the stacks that have a matching frame" },
     { "hide", type = "pattern", list = true, help = "take matching frames out of their stacks" },
     { "rename", type = "rename", list = true, help = "replace what matches in frame names; $1 is a group" },
+  },
+  comparing = { -- what flamegraph.compared takes
+    title = "How to compare",
+    "normalize",
+    { "units_before", type = "number", min = 1e-9,
+      help = "units of work in a run of before (requests, iterations); otherwise those of the load test" },
+    { "units_after", type = "number", min = 1e-9, help = "units of work in a run of after" },
+    { "no_canonical", type = "boolean", help = "match names as they are" },
+    { "no_templates", type = "boolean", help = "match C++ names without their template arguments" },
   },
   profiling = { -- what fg.collect_as takes
     title = "How to profile",
@@ -134,6 +143,10 @@ function shared.picture(view)
   for i, arg in ipairs(picture) do
     list[i] = arg[1] == "colors" and copy(arg) or arg
     if arg[1] == "colors" then list[i].choices = choices end
+  end
+  if view == "diff" then
+    list[#list + 1] = { "widths", type = "enum", choices = { "union", "before", "after" },
+      help = "how wide frames are: as before, as after, or otherwise as the larger of both" }
   end
   return args.group("picture", picture.title, list)
 end

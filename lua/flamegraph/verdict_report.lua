@@ -1,6 +1,7 @@
 -- A verdict for people and machines: text, Markdown for a pull request, JSON, JUnit XML.
 
 local json = require "flamegraph.json"
+local sides = require "flamegraph.sides"
 
 local report = {}
 
@@ -34,8 +35,12 @@ end
 local function lines_of(result)
   local o, lines = result.options, {}
   local function say(...) lines[#lines + 1] = (...):format(select(2, ...)) end
-  say("%s: %d runs before, %d after; compared by %s (after × %.6g); false discovery rate %g %%", result.answer,
-    result.runs.before, result.runs.after, o.normalize or "absolute", o.factor, 100 * o.level)
+  say("%s: %d run%s before, %d after; compared by %s (after × %.6g); false discovery rate %g %%", result.answer,
+    result.runs.before, result.runs.before == 1 and "" or "s", result.runs.after, o.normalize or "absolute", o.factor,
+    100 * o.level)
+  for _, side in ipairs(result.quality and sides.names or {}) do
+    say("%s: %s", side, sides.text(result.quality[side]))
+  end
   for _, note in ipairs(result.notes or {}) do say("note: %s", note) end
   return lines, say
 end
@@ -86,11 +91,13 @@ local function cell(text)
     ["`"] = "&#96;" }))
 end
 
-local icons = { pass = "✅", fail = "❌", inconclusive = "❔" }
+local icons = { pass = "✅ Performance", fail = "❌ Performance", inconclusive = "❔ Performance" }
 
 function writers.md(result)
   local lines = lines_of(result)
-  lines[1] = ("### %s Performance: %s"):format(icons[result.answer], lines[1]) .. "\n"
+  lines[1] = ("### %s: %s"):format(icons[result.answer] or "Profile diff", cell(lines[1])) .. "\n"
+  for i = 2, #lines do lines[i] = "- " .. cell(lines[i]) end
+  if #lines > 1 then lines[#lines + 1] = "" end
   local rows = table_of(result)
   if #rows > 0 then
     lines[#lines + 1] = "| | function | samples a run | change | interval | adjusted p | detectable |"
@@ -102,7 +109,9 @@ function writers.md(result)
       f.before_mean, f.after_mean, percent(f.growth), interval(f), f.adjusted, percent(f.detectable))
   end
   for _, m in ipairs(result.moved) do
-    lines[#lines + 1] = ("\nmoved: %s → %s"):format(cell(m.from), cell(m.to))
+    local how = m.renamed and ", a rename by its looks" or ""
+    lines[#lines + 1] = ("\nmoved%s: %s → %s (%.1f samples a run)"):format(how,
+      cell(m.from), cell(m.to), m.samples)
   end
   if result.again then lines[#lines + 1] = "\nAgain: <code>" .. cell(result.again) .. "</code>" end
   return table.concat(lines, "\n") .. "\n"
@@ -116,7 +125,7 @@ end
 local function as_json(f)
   return { name = f.name, kind = f.kind, before = f.before_mean, after = f.after_mean, growth = finite(f.growth),
     low = finite(f.low), high = finite(f.high), p = f.p, adjusted = f.adjusted, beyond = f.beyond,
-    dispersion = f.dispersion, df = f.df, detectable = finite(f.detectable), settled = finite(f.settled),
+    dispersion = f.dispersion, df = finite(f.df), detectable = finite(f.detectable), settled = finite(f.settled),
     noise = noise_of(f), budget = finite(f.budget), judged = f.judged, expected = f.expected or false,
     carried = f.carried or false, moved = f.moved or false }
 end
@@ -133,7 +142,8 @@ function writers.json(result)
     factor = o.factor, normalize = o.normalize or "absolute", failed = list_of(result.failed),
     open = list_of(result.open), changed = list_of(result.changed), features = list_of(result.features),
     moved = #result.moved > 0 and result.moved or json.null(), notes = result.notes and #result.notes > 0
-    and result.notes or json.null(), reproduce = result.again or json.null() } .. "\n"
+    and result.notes or json.null(), quality = result.quality or json.null(),
+    reproduce = result.again or json.null() } .. "\n"
 end
 
 local function xml(text)
@@ -143,12 +153,13 @@ end
 
 -- A test case for each judged feature: failed, skipped where it is open, else passed.
 function writers.junit(result)
-  local failed, open, cases = {}, {}, {}
+  local failed, open, cases, without_budgets = {}, {}, {}, #result.options.budgets == 0
+  local what = without_budgets and "diff" or "gate"
   for _, f in ipairs(result.failed) do failed[f] = not f.carried end
   for _, f in ipairs(result.open) do open[f] = true end
   local counts = { tests = 0, failures = 0, skipped = 0 }
   for _, f in ipairs(result.features) do
-    if f.judged and f.budget then
+    if f.judged and (f.budget or without_budgets) then
       local said = ("%s (%s)"):format(percent(f.growth), interval(f))
       local inner = ""
       counts.tests = counts.tests + 1
@@ -159,13 +170,13 @@ function writers.junit(result)
         counts.skipped = counts.skipped + 1
         inner = ('<skipped message="inconclusive: %s"/>'):format(xml(said))
       end
-      cases[#cases + 1] = ('  <testcase classname="flame-graph.gate.%s" name="%s">%s</testcase>'):format(f.kind,
-        xml(f.name), inner)
+      cases[#cases + 1] = ('  <testcase classname="flame-graph.%s.%s" name="%s">%s</testcase>'):format(what,
+        f.kind, xml(f.name), inner)
     end
   end
-  return ('<?xml version="1.0" encoding="UTF-8"?>\n<testsuite name="flame-graph gate" tests="%d" failures="%d" '
-    .. 'skipped="%d">\n%s\n</testsuite>\n'):format(counts.tests, counts.failures, counts.skipped,
-    table.concat(cases, "\n"))
+  return ('<?xml version="1.0" encoding="UTF-8"?>\n<testsuite name="flame-graph %s" tests="%d" failures="%d" '
+    .. 'skipped="%d">\n%s\n  <system-out>%s</system-out>\n</testsuite>\n'):format(what, counts.tests, counts.failures,
+    counts.skipped, table.concat(cases, "\n"), xml(writers.text(result)))
 end
 
 local suffixes = { txt = "text", md = "md", json = "json", xml = "junit" }
@@ -175,8 +186,32 @@ function report.format(path)
   return path == "-" and "text" or suffixes[path:match "%.(%w+)$" or ""]
 end
 
+local function quoted(text)
+  return text:find "^[%w_./:@%%+,=-]+$" and text or "'" .. text:gsub("'", "'\\''") .. "'"
+end
+
+--- The command line that gives the same again.
+-- @tparam string name of the command
+-- @tparam {table,...} values { name of an argument, value or list }, in order; false and nil are left out
+-- @treturn string
+function report.command(name, values)
+  local words = { "flame-graph", name }
+  for _, row in ipairs(values) do
+    local flag, value = "--" .. row[1]:gsub("_", "-"), row[2]
+    for _, one in ipairs(type(value) == "table" and value or { value }) do
+      if one == true then
+        words[#words + 1] = flag
+      elseif one then
+        words[#words + 1] = flag .. " " .. quoted(tostring(one))
+      end
+    end
+  end
+  return table.concat(words, " ")
+end
+
 --- The report as a text.
--- @tparam table result of judge.runs, with `notes` and `again` where there are
+-- @tparam table result of judge.runs, with `notes`, `quality` (of sides.quality, by side) and `again` where there
+--   are
 -- @tparam string format "text", "md", "json" or "junit"
 -- @treturn string
 function report.of(result, format)

@@ -1,4 +1,5 @@
 local fg = require "flamegraph"
+local compared = require "flamegraph.compared"
 
 -- Run a command of the user's, in a shell as it was written. Its output goes where messages go.
 local function run(flag, command)
@@ -55,7 +56,7 @@ return fg.recipe {
     { "before_cmd", metavar = "COMMAND", help = "run in front of the first profile" },
     { "after_cmd", metavar = "COMMAND", help = "makes the change; otherwise you are asked to" },
     fg.arg.output { default = "diff.svg", view = "diff" },
-    fg.arg.normalize(),
+    fg.arg.comparing(),
     { "type", metavar = "TYPE", help = "value type to compare (cpu, alloc_space, …)" },
     fg.arg.profiling(),
     fg.arg.load(),
@@ -69,7 +70,9 @@ return fg.recipe {
     local ok, message, code = change(args)
     local after, diff
     if ok then after, message, code = profile(args) end
-    if after then diff, message, code = fg.diff(before, after, { type = args.type, normalize = args.normalize }) end
+    if after then
+      diff, message, code = compared.diff({ before }, { after }, args.comparing, { type = args.type })
+    end
     ok = nil
     if diff then ok, message, code = diff:write(args.output) end
     if ok then return ok end

@@ -1,4 +1,5 @@
 local fg = require "flamegraph"
+local compared = require "flamegraph.compared"
 local source = require "flamegraph.source"
 
 -- What is collected is collected at the same time: the two see the same minutes.
@@ -35,7 +36,7 @@ return fg.recipe {
     { "after", metavar = "SOURCE", required = true, positional = true, help = "source to compare" },
     fg.arg.duration "30s",
     fg.arg.output { default = "diff.svg", view = "diff" },
-    fg.arg.normalize(),
+    fg.arg.comparing(),
     { "type", metavar = "TYPE", help = "value type to compare (cpu, alloc_space, …)" },
     fg.arg.filter(),
     fg.arg.reading(),
@@ -43,7 +44,9 @@ return fg.recipe {
   run = function(args)
     local sources = { before = assert(source.parse(args.before)), after = assert(source.parse(args.after)) }
     local got = assert(take(args, sources))
-    local diff = assert(fg.diff(got.before, got.after, { type = args.type, normalize = args.normalize }))
-    return assert(diff:filter(args.filter)):write(args.output)
+    local diff = assert(compared.diff({ got.before }, { got.after }, args.comparing, {
+      type = args.type, lines = args.reading.lines }))
+    if next(args.filter) then diff = assert(diff:filter(args.filter)) end
+    return diff:write(args.output)
   end,
 }

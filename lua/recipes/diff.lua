@@ -1,29 +1,63 @@
 local fg = require "flamegraph"
+local canonical = require "flamegraph.canonical"
+local compared = require "flamegraph.compared"
+local files = require "flamegraph.files"
+local report = require "flamegraph.verdict_report"
+local runs = require "flamegraph.runs"
+
+local function write_reports(args, before, after, diff)
+  local result = assert(compared.changes(before, after, diff, args.comparing, args.type))
+  local how = args.comparing
+  result.again = report.command("diff", { { "before", args.before }, { "after", args.after },
+    { "type", args.type }, { "normalize", diff:meta "normalize" }, { "units_before", how.units_before },
+    { "units_after", how.units_after }, { "no_canonical", how.no_canonical }, { "no_templates", how.no_templates },
+    { "output", args.output } })
+  for _, path in ipairs(args.report) do assert(files.write(path, report.of(result, report.format(path)))) end
+end
+
+local function problem(args)
+  if not args.before or not args.after then
+    return ("--%s is missing"):format(args.before and "after" or "before")
+  end
+  for _, path in ipairs(args.report or {}) do
+    if not report.format(path) then return ("--report %s: ends in .txt, .md, .json or .xml"):format(path) end
+  end
+end
 
 return fg.recipe {
   name = "diff",
-  summary = "Compare two profiles: what grew and what shrank",
-  description = "Each side is a profile of any format, a pipe included. Pictures that flame-graph drew carry their "
-    .. "whole profile, so comparing two of them is exact.",
+  summary = "Compare two profiles, or several runs of each: what grew and what shrank",
+  description = "Each side is a profile of any format, a pipe included, or several: a folder, a pattern, the flag "
+    .. "again. What changed less than the noise is grey; with several runs a side, noise is what runs of one side "
+    .. "differ by. Names are made canonical before they are matched, see --show-rules. Pictures that flame-graph drew "
+    .. "carry their whole profile, so comparing two of them is exact.",
   examples = {
     "flame-graph diff --before before.svg --after after.svg --output diff.svg",
     "flame-graph diff --before <(zcat a.folded.gz) --after b.folded --normalize share --output diff.svg",
+    "flame-graph diff --before 'a/*.pb.gz' --after 'b/*.pb.gz' --output diff.svg --report diff.md",
   },
   args = {
-    { "before", type = "path", metavar = "BEFORE", required = true, positional = true,
-      help = "profile to compare with" },
-    { "after", type = "path", metavar = "AFTER", required = true, positional = true,
-      help = "profile to compare" },
+    { "before", type = "path", list = true, metavar = "BEFORE", positional = true,
+      help = "profiles to compare with: files, a folder, a pattern" },
+    { "after", type = "path", list = true, metavar = "AFTER", positional = true, help = "profiles to compare" },
     fg.arg.output { default = "diff.svg", view = "diff" },
-    fg.arg.normalize(),
+    { "report", type = "path", list = true, metavar = "FILE",
+      help = "what changed, function by function: .txt, .md, .json, .xml (JUnit)" },
+    { "show_rules", type = "boolean", help = "print the rules that make names canonical, and end" },
     { "type", metavar = "TYPE", help = "value type to compare (cpu, alloc_space, …)" },
+    fg.arg.comparing(),
     fg.arg.filter(),
     fg.arg.reading(),
   },
   run = function(args)
-    local before = assert(fg.read(args.before, args.reading))
-    local after = assert(fg.read(args.after, args.reading))
-    local diff = assert(fg.diff(before, after, { type = args.type, normalize = args.normalize }))
-    return assert(diff:filter(args.filter)):write(args.output)
+    if args.show_rules then return files.write("-", canonical.show()) end
+    local why = problem(args)
+    if why then return nil, why, "INVAL" end
+    local before, after = assert(runs.read(args.before, args.reading)), assert(runs.read(args.after, args.reading))
+    local diff = assert(compared.diff(before, after, args.comparing,
+      { type = args.type, lines = args.reading.lines }))
+    if args.report then write_reports(args, before, after, diff) end
+    if next(args.filter) then diff = assert(diff:filter(args.filter)) end
+    return diff:write(args.output)
   end,
 }

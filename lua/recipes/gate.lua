@@ -5,17 +5,20 @@ local judge = require "flamegraph.judge"
 local pattern = require "flamegraph.pattern"
 local report = require "flamegraph.verdict_report"
 local runs = require "flamegraph.runs"
+local sides = require "flamegraph.sides"
 local system = require "flamegraph.system"
 local trial = require "flamegraph.trial"
 local verdict = require "flamegraph.verdict"
-
-local sides = { "before", "after" }
 
 -- ---- what is judged ---------------------------------------------------------------------------------------------
 
 local function counted(list, options)
   local out = {}
-  for i, p in ipairs(list) do out[i] = runs.count(p, options) end
+  for i, p in ipairs(list) do
+    local run, why, code = runs.count(p, options)
+    if not run then return nil, ("run %d: %s"):format(i, why), code end
+    out[i] = run
+  end
   return out
 end
 
@@ -41,7 +44,7 @@ end
 
 -- Profiles that must not decide anything end the gate.
 local function refusal(args, taken)
-  for _, side in ipairs(sides) do
+  for _, side in ipairs(sides.names) do
     for i, run in ipairs(taken[side]) do
       local why = runs.refusal(run, args.min_samples)
       if why then return ("run %d of %s cannot be judged by: %s"):format(i, side, why) end
@@ -49,39 +52,21 @@ local function refusal(args, taken)
   end
 end
 
-local function first_start(list)
-  local least
-  for _, p in ipairs(list) do
-    local start = p:meta "start"
-    if start and start > 0 and (not least or start < least) then least = start end
-  end
-  return least
-end
-
--- What makes the comparison doubtful without forbidding it.
-local function notes_of(profiles)
-  local notes = {}
-  for _, key in ipairs { "collector", "engine", "period" } do
-    local x, y = profiles.before[1]:meta(key), profiles.after[1]:meta(key)
-    if x ~= y then notes[#notes + 1] = ("%s differs: %s before, %s after"):format(key, tostring(x), tostring(y)) end
-  end
-  local x, y = first_start(profiles.before), first_start(profiles.after)
-  if x and y and y < x then
-    notes[#notes + 1] = "the runs of after are older than those of before: are they swapped?"
-  end
-  return notes
-end
-
 local function judged(args, profiles, level)
   local options = options_of(args, level)
   local taken = {}
-  for _, side in ipairs(sides) do taken[side] = counted(profiles[side], options) end
+  for _, side in ipairs(sides.names) do
+    local why, code
+    taken[side], why, code = counted(profiles[side], options)
+    if not taken[side] then return nil, side .. ", " .. why, code end
+  end
   local why = refusal(args, taken)
   if why then return nil, why, "INVAL" end
   options.factor = factor_of(args, taken)
   local result, message, code = judge.runs(taken, options)
   if not result then return nil, message, code end
-  result.notes = notes_of(profiles)
+  result.notes = sides.notes(profiles.before, profiles.after)
+  result.quality = { before = sides.quality(profiles.before), after = sides.quality(profiles.after) }
   return result
 end
 
@@ -107,7 +92,7 @@ end
 
 local function prepare_folder(args)
   local folder = args.keep or ("%s/flame-graph-gate-%d"):format(os.getenv "TMPDIR" or "/tmp", system.time())
-  for _, side in ipairs(sides) do assert(trial.folder(folder .. "/" .. side)) end
+  for _, side in ipairs(sides.names) do assert(trial.folder(folder .. "/" .. side)) end
   return folder
 end
 
@@ -156,7 +141,7 @@ local function calibrate(args)
     end
   end
   local options = options_of(args)
-  local all, half, alarms, detectable = counted(list, options), #list // 2, 0, {}
+  local all, half, alarms, detectable = assert(counted(list, options)), #list // 2, 0, {}
   options.factor = 1
   for _ = 1, args.trials do
     for i = #all, 2, -1 do
@@ -190,7 +175,7 @@ end
 
 local function environment_notes(args)
   local texts = {}
-  for _, side in ipairs(sides) do
+  for _, side in ipairs(sides.names) do
     local file = io.open((args[side][1]:match "^(.-)[^/]*$") .. ".environment")
     texts[side] = file and file:read "a"
     if file then file:close() end
@@ -203,7 +188,7 @@ local function saved(args)
   local before = args.before
   if args.baseline then before = { args.baseline } end
   args.before = before
-  for _, side in ipairs(sides) do profiles[side] = assert(runs.read(args[side])) end
+  for _, side in ipairs(sides.names) do profiles[side] = assert(runs.read(args[side])) end
   local result = assert(judged(args, profiles))
   for _, note in ipairs(environment_notes(args)) do table.insert(result.notes, note) end
   result.again = ("flame-graph gate --before '%s' --after '%s' --budget %s"):format(

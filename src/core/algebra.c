@@ -31,8 +31,8 @@ static int finish(fg_profile **out, fg_profile *p, int err) {
     return err;
 }
 
-static int add(fg_profile *p, const uint32_t *frames, size_t n, const int64_t *values) {
-    return fg__stack_add(p, frames, n, fg__stack_hash(frames, n), values, NULL);
+static int add(fg_profile *p, const uint32_t *frames, size_t n, const int64_t *values, uint32_t *id) {
+    return fg__stack_add(p, frames, n, fg__stack_hash(frames, n), values, id);
 }
 
 /* ---- merge --------------------------------------------------------------------------------------------- */
@@ -55,7 +55,13 @@ static int add_columns(fg_profile *to, const fg_profile *from) {
     return 0;
 }
 
-int fg__stacks_import(fg_profile *to, const fg_profile *from, const int *column, int64_t scale) {
+/* What a run gave: one of its two columns has it. */
+static int add_part(fg_profile *to, uint32_t run, uint32_t stack, const int64_t *values) {
+    return fg__part_add(to, (fg__part){run, stack, values[run >= to->runs[0]]});
+}
+
+int fg__stacks_import(fg_profile *to, const fg_profile *from, const int *column, int64_t scale,
+                      uint32_t run) {
     uint32_t *map = fg__frame_map(to->ctx, from);
     if (!map) return FG_ENOMEM;
     scratch s = {0};
@@ -73,7 +79,10 @@ int fg__stacks_import(fg_profile *to, const fg_profile *from, const int *column,
                 err = fg__fail(to->ctx, FG_ELIMIT, "a value times %lld is more than 2^63", (long long)scale);
             some |= from->values[t][i] != 0;
         }
-        if (!err && some) err = add(to, s.frames, n, values);
+        uint32_t id;
+        if (err || !some) continue;
+        err = add(to, s.frames, n, values, &id);
+        if (!err && run != FG__NONE) err = add_part(to, run, id, values);
     }
     fg_free(to->ctx, s.frames);
     fg_free(to->ctx, map);
@@ -83,7 +92,8 @@ int fg__stacks_import(fg_profile *to, const fg_profile *from, const int *column,
 /* Sums of what adds up; what differs between the profiles (a target, a host) is left out rather than guessed.
  */
 static int merge_meta(fg_profile *to, const fg_profile *from) {
-    static const char *const sums[] = {"samples", "lost", "failed", "truncated", "sampler_cpu", "duration"};
+    static const char *const sums[] = {"samples",     "lost",     "failed", "truncated",
+                                       "sampler_cpu", "duration", "units"};
     int64_t sum[sizeof sums / sizeof *sums];
     int err = 0;
     for (size_t i = 0; i < sizeof sums / sizeof *sums; i++)
@@ -130,7 +140,7 @@ int fg_profile_merge(fg_profile **out, fg_profile *const *profiles, size_t n) {
         int column[FG_MAX_TYPES];
         for (size_t t = 0; t < profiles[i]->type_count; t++)
             column[t] = find_column(p, fg_profile_type(profiles[i], t));
-        err = fg__stacks_import(p, profiles[i], column, 1);
+        err = fg__stacks_import(p, profiles[i], column, 1, FG__NONE);
     }
     return finish(out, p, err);
 }
@@ -145,7 +155,7 @@ int fg_profile_select(fg_profile **out, fg_profile *from, size_t type) {
     err = fg_profile_add_type(p, t.name, t.unit);
     int column[FG_MAX_TYPES];
     for (size_t i = 0; i < from->type_count; i++) column[i] = i == type ? 0 : -1;
-    if (!err) err = fg__stacks_import(p, from, column, 1);
+    if (!err) err = fg__stacks_import(p, from, column, 1, FG__NONE);
     return finish(out, p, err);
 }
 
@@ -155,9 +165,10 @@ int fg_profile_invert(fg_profile **out, fg_profile *from) {
     fg_profile *p;
     int err = like(&p, from, true);
     if (err) return err;
-    uint32_t *map = fg__frame_map(p->ctx, from);
+    uint32_t *map = fg__frame_map(p->ctx, from), *ids = NULL;
     scratch s = {0};
     if (!map) err = FG_ENOMEM;
+    if (!err) err = fg__parts_map(&ids, from);
     for (size_t i = 0; i < from->stack_count && !err; i++) {
         size_t n;
         int64_t values[FG_MAX_TYPES];
@@ -166,10 +177,12 @@ int fg_profile_invert(fg_profile **out, fg_profile *from) {
         for (size_t k = 0; k < n && !err; k++)
             err = fg__frame_import(&s.frames[n - 1 - k], p, from, stack[k], map);
         for (size_t t = 0; t < from->type_count; t++) values[t] = from->values[t][i];
-        if (!err) err = add(p, s.frames, n, values);
+        if (!err) err = add(p, s.frames, n, values, ids ? &ids[i] : NULL);
     }
+    if (!err && ids) err = fg__parts_copy(p, from, ids);
     fg_free(from->ctx, s.frames);
     fg_free(from->ctx, map);
+    fg_free(from->ctx, ids);
     return finish(out, p, err);
 }
 
@@ -200,7 +213,8 @@ static int judge(verdicts *v, fg_profile *to, const fg_profile *from, const fg_f
 
 static int filter_stacks(fg_profile *to, const fg_profile *from, const verdicts *v) {
     scratch s = {0};
-    int err = 0;
+    uint32_t *ids;
+    int err = fg__parts_map(&ids, from);
     for (size_t i = 0; i < from->stack_count && !err; i++) {
         size_t n, kept = 0;
         const uint32_t *stack = fg__stack_at(from, i, &n);
@@ -214,9 +228,11 @@ static int filter_stacks(fg_profile *to, const fg_profile *from, const verdicts 
         if (err || (flags & FG_FRAME_IGNORE) || (v->focusing && !(flags & FG_FRAME_FOCUS))) continue;
         int64_t values[FG_MAX_TYPES];
         for (size_t t = 0; t < from->type_count; t++) values[t] = from->values[t][i];
-        err = add(to, s.frames, kept, values);
+        err = add(to, s.frames, kept, values, ids ? &ids[i] : NULL);
     }
+    if (!err && ids) err = fg__parts_copy(to, from, ids);
     fg_free(to->ctx, s.frames);
+    fg_free(to->ctx, ids);
     return err;
 }
 

@@ -7,7 +7,8 @@
  * line, kind) stacks.c   the stack table                              tree.c    the tree derived from it
  *   meta.c     metadata, the quality record, notes          algebra.c merge, invert, select, filter
  *   top.c      ranking                                      diff.c    two columns from two profiles
- *   quality.c  what a picture could mislead about
+ *   quality.c  what a picture could mislead about         parts.c   values by run
+ *   noise.c    which changes of a diff are more than noise
  *   stats.c    distributions, multiple testing              verdict.c two sets of runs compared
  *
  *   stack table         frames: [ a b c | a b d | a e ]     one flat array of frame ids, outermost first
@@ -154,7 +155,16 @@ typedef struct fg__meta_value {
     double real;
 } fg__meta_value;
 
-enum { FG__META_COUNT = 19 }; /* rows of the table in meta.c */
+enum { FG__META_COUNT = 22 }; /* rows of the table in meta.c */
+
+/*
+ * A diff of several runs keeps what each run gave to each stack, sparse: that is what its noise is estimated from. Runs
+ * of `before` come first. Where a stack became part of another one, as a filter makes it, there are several entries.
+ */
+typedef struct fg__part {
+    uint32_t run, stack;
+    int64_t value;
+} fg__part;
 
 struct fg_profile {
     fg_ctx *ctx;
@@ -186,6 +196,10 @@ struct fg_profile {
     uint32_t *notes; /* interned */
     size_t note_count, note_cap;
     uint32_t annotations; /* set of 1 << kind: kinds that the folded writer marks `_[k]`, `_[j]`, `_[i]` */
+
+    fg__part *parts;
+    size_t part_count, part_cap;
+    uint32_t runs[2]; /* of before and of after; {0, 0}: no diff, or of two profiles */
 
     struct fg__tree *tree; /* NULL until asked for; dropped by each change */
 };
@@ -239,8 +253,33 @@ int fg__meta_copy(fg_profile *to, const fg_profile *from);
 int fg__types_copy(fg_profile *to, const fg_profile *from);
 /* Metadata on which `a` and `b` agree, and the annotations of both. `to` may be `a`. No notes. */
 int fg__meta_agree(fg_profile *to, const fg_profile *a, const fg_profile *b);
-/* Add the stacks of `from`: its value type t goes to column[t] (negative: nowhere), times `scale`. */
-int fg__stacks_import(fg_profile *to, const fg_profile *from, const int *column, int64_t scale);
+/*
+ * Add the stacks of `from`: its value type t goes to column[t] (negative: nowhere), times `scale`; as what `run` gave,
+ * where that is not FG__NONE.
+ */
+int fg__stacks_import(fg_profile *to, const fg_profile *from, const int *column, int64_t scale, uint32_t run);
+/* Room for the ids that the stacks of `from` get elsewhere; NULL, and no error, where `from` has no parts. */
+int fg__parts_map(uint32_t **ids, const fg_profile *from);
+/* Add the parts of `from`, whose stack i is ids[i] in `to` or, FG__NONE, not there. */
+int fg__parts_copy(fg_profile *to, const fg_profile *from, const uint32_t *ids);
+int fg__part_add(fg_profile *p, fg__part part);
+
+/*
+ * What is known of the noise of a diff, from best to worst. margins[node] is half the width of the 99 % interval of the
+ * change of a node's total, in steps of a sixteenth of a power of two: fg__noise_margin.
+ */
+typedef enum fg__noise_source { FG__NOISE_RUNS, FG__NOISE_SAMPLING, FG__NOISE_UNKNOWN } fg__noise_source;
+fg__noise_source fg__noise_of(const fg_profile *diff);
+/* One entry for each node of the tree; NULL where the noise is not known. The caller frees it with fg_free. */
+int fg__noise_margins(uint8_t **out, fg_profile *diff, double factor);
+enum {
+    FG__NOISE_ONE = 191,
+    FG__NOISE_STEPS = 16
+}; /* the margin that is as large as the value; steps an octave */
+/* The margin of a node in the unit of `before`; `size` is the larger side, compared as sides are. */
+double fg__noise_margin(uint8_t step, double size);
+/* "noise from 5 runs before and 5 after, 99 % intervals" */
+void fg__noise_text(char *text, size_t n, const fg_profile *diff);
 /* Intern frame `id` of `from` in `to`. `map` caches, one entry for each frame of `from`, FG__NONE at first.
  */
 int fg__frame_import(uint32_t *out, fg_profile *to, const fg_profile *from, uint32_t id, uint32_t *map);

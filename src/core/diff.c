@@ -39,36 +39,129 @@ bool fg_profile_is_diff(const fg_profile *p) {
            strcmp(fg_profile_type(p, 1).name, "after") == 0;
 }
 
-/* One side: which column, and what its values are multiplied with to be in the common unit. */
-typedef struct side {
+/* A run of a side: which column, and what its values are multiplied with to be in the common unit. */
+typedef struct run {
     fg_profile *p;
-    const char *name;
     size_t type;
     int64_t scale;
     const char *unit;
+} run;
+
+typedef struct side {
+    const char *name;
+    run *runs;
+    size_t n;
+    double whole; /* the sum of all runs, in the common unit */
+    double units; /* of work, in all runs; 0: not known */
+    double grain; /* the value of one sample; 0: not known */
 } side;
 
-static int open_side(side *s, const char *type) {
-    if (fg_profile_is_diff(s->p))
-        return fg__fail(s->p->ctx, FG_EINVAL,
+static int open_run(run *r, const side *s, const char *type) {
+    if (fg_profile_is_diff(r->p))
+        return fg__fail(r->p->ctx, FG_EINVAL,
                         "the profile %s is a diff already; a diff compares two profiles", s->name);
-    int column = fg_profile_find_type(s->p, type);
+    int column = fg_profile_find_type(r->p, type);
     if (column < 0)
-        return fg__fail(s->p->ctx, FG_EINVAL, "the profile %s has no value type \"%s\"", s->name,
+        return fg__fail(r->p->ctx, FG_EINVAL, "the profile %s has no value type \"%s\"", s->name,
                         type ? type : "");
-    s->type = (size_t)column;
-    s->unit = base_unit(fg_profile_type(s->p, s->type).unit, &s->scale);
+    r->type = (size_t)column;
+    r->unit = base_unit(fg_profile_type(r->p, r->type).unit, &r->scale);
     return 0;
 }
 
-/* Whether the sides were measured alike: the same duration within 1 %, the same period. */
-static bool comparable(const fg_profile *a, const fg_profile *b) {
-    double x = (double)fg_meta_number(a, "duration"), y = (double)fg_meta_number(b, "duration");
-    if (x > 0 && y > 0 && fabs(x - y) > 0.01 * fmax(x, y)) return false;
-    return fg_meta_number(a, "period") == fg_meta_number(b, "period");
+/* Samples of a run; where nobody counted them, values that are multiples of a period tell. 0: not known. */
+static double samples_of(const run *r) {
+    int64_t samples = fg_profile_quality(r->p).samples, period = fg_meta_number(r->p, "period");
+    if (samples > 0) return (double)samples;
+    const char *type = fg_meta_text(r->p, "period_type");
+    if (period <= 0 || strcmp(type, fg_profile_type(r->p, r->type).name) != 0) return 0;
+    return (double)r->p->totals[r->type] / (double)period;
 }
 
-/* Each side's warnings become notes of the diff, with the side's name in front. */
+/* Units of work are of the whole side where all runs say how many they did. */
+static void measure_side(side *s, double each) {
+    double samples = 0;
+    int64_t work = 0;
+    bool sampled = true, worked = true;
+    s->whole = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        const run *r = &s->runs[i];
+        double taken = samples_of(r);
+        int64_t done = fg_meta_number(r->p, "units");
+        s->whole += (double)r->p->totals[r->type] * (double)r->scale;
+        samples += taken;
+        work += done;
+        sampled &= taken > 0;
+        worked &= done > 0;
+    }
+    s->units = each > 0 ? each * (double)s->n : worked ? (double)work : 0;
+    s->grain = sampled ? s->whole / samples : 0;
+}
+
+static int open_side(side *s, fg_ctx *ctx, fg_profile *const *profiles, size_t n, const char *type) {
+    s->n = n;
+    s->runs = fg__calloc(ctx, n, sizeof *s->runs);
+    int err = s->runs ? 0 : FG_ENOMEM;
+    for (size_t i = 0; i < n && !err; i++) {
+        s->runs[i].p = profiles[i];
+        err = open_run(&s->runs[i], s, type);
+    }
+    return err;
+}
+
+/* One unit for all runs: that which they have, or the smallest one that it converts to. */
+static int choose_unit(const char **unit, fg_ctx *ctx, side *sides) {
+    const run *first = &sides[0].runs[0];
+    bool same = true;
+    for (size_t s = 0; s < 2; s++) {
+        for (size_t i = 0; i < sides[s].n; i++) {
+            const run *r = &sides[s].runs[i];
+            if (strcmp(r->unit, first->unit) != 0)
+                return fg__fail(
+                    ctx, FG_EINVAL,
+                    "cannot compare %s (before) with %s (%s): choose a value type that both sides have",
+                    first->unit, r->unit, sides[s].name);
+            same &= r->scale == first->scale;
+        }
+    }
+    *unit = same ? fg_profile_type(first->p, first->type).unit : first->unit;
+    for (size_t s = 0; s < 2 && same; s++)
+        for (size_t i = 0; i < sides[s].n; i++) sides[s].runs[i].scale = 1;
+    return 0;
+}
+
+/* ---- how they are compared ----------------------------------------------------------------------------- */
+
+/* Whether durations differ by more than 1 %; those that are not known do not. */
+static bool longer_or_shorter(const fg_profile *a, const fg_profile *b) {
+    double x = (double)fg_meta_number(a, "duration"), y = (double)fg_meta_number(b, "duration");
+    return x > 0 && y > 0 && fabs(x - y) > 0.01 * fmax(x, y);
+}
+
+static int choose_factor(fg_profile *p, const side *a, const side *b, fg_normalize normalize) {
+    static const char *const names[] = {[FG_NORMALIZE_ABSOLUTE] = "absolute",
+                                        [FG_NORMALIZE_SHARE] = "share",
+                                        [FG_NORMALIZE_PER_UNIT] = "per-unit"};
+    const fg_profile *x = a->runs[0].p, *y = b->runs[0].p;
+    bool alike = !longer_or_shorter(x, y) && fg_meta_number(x, "period") == fg_meta_number(y, "period");
+    if (normalize == FG_NORMALIZE_AUTO) normalize = alike ? FG_NORMALIZE_ABSOLUTE : FG_NORMALIZE_SHARE;
+    double factor = (double)a->n / (double)b->n;
+    if (normalize == FG_NORMALIZE_SHARE) factor = a->whole > 0 && b->whole > 0 ? a->whole / b->whole : 1;
+    if (normalize == FG_NORMALIZE_PER_UNIT) {
+        if (!(a->units > 0) || !(b->units > 0))
+            return fg__fail(
+                p->ctx, FG_EINVAL,
+                "to compare per unit of work, the units of both sides have to be known: requests, "
+                "iterations (--units-before, --units-after)");
+        factor = a->units / b->units;
+    }
+    int err = fg_meta_set_text(p, "normalize", names[normalize]);
+    return err ? err : fg_meta_set_real(p, "factor", factor);
+}
+
+/* ---- what is to be known of the sides ------------------------------------------------------------------ */
+
+/* Each run's warnings become notes of the diff, with the side's name in front. */
 struct warned {
     fg_profile *p;
     const char *side;
@@ -82,58 +175,126 @@ static void note_warning(void *user, const char *text) {
 
 static int note_warnings(fg_profile *p, const side *s) {
     struct warned w = {p, s->name, 0};
-    fg_profile_warnings(s->p, note_warning, &w);
+    for (size_t i = 0; i < s->n; i++) fg_profile_warnings(s->runs[i].p, note_warning, &w);
     return w.err;
 }
 
-/* Metadata of a diff: what both sides agree on, and the way of comparing. */
-static int describe(fg_profile *p, const side *before, const side *after, fg_normalize normalize) {
-    int err = fg__meta_agree(p, before->p, after->p);
-    int64_t x = before->p->totals[before->type], y = after->p->totals[after->type];
-    if (normalize == FG_NORMALIZE_AUTO)
-        normalize = comparable(before->p, after->p) ? FG_NORMALIZE_ABSOLUTE : FG_NORMALIZE_SHARE;
-    bool share = normalize == FG_NORMALIZE_SHARE;
-    double factor = 1.0;
-    if (share && x > 0 && y > 0)
-        factor = ((double)x * (double)before->scale) / ((double)y * (double)after->scale);
-    if (!err) err = fg_meta_set_text(p, "normalize", share ? "share" : "absolute");
-    if (!err) err = fg_meta_set_real(p, "factor", factor);
-    if (!err) err = note_warnings(p, before);
-    if (!err) err = note_warnings(p, after);
+static int note_texts(fg_profile *p, const fg_profile *a, const fg_profile *b) {
+    static const char *const keys[] = {"collector", "engine"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const char *x = fg_meta_text(a, keys[i]), *y = fg_meta_text(b, keys[i]);
+        if (!*x || !*y || strcmp(x, y) == 0) continue;
+        int err = fg_profile_note(p, "the sides differ in %s: %s before, %s after", keys[i], x, y);
+        if (err) return err;
+    }
+    return 0;
+}
+
+static int note_rates(fg_profile *p, const fg_profile *a, const fg_profile *b) {
+    long long x = fg_meta_number(a, "period"), y = fg_meta_number(b, "period");
+    const char *unit = fg_meta_text(a, "period_type");
+    int err = 0;
+    if (x > 0 && y > 0 && x != y)
+        err =
+            fg_profile_note(p, "the sides were sampled at different rates: every %lld%s%s before, %lld after",
+                            x, *unit ? " of " : "", unit, y);
+    if (!err && longer_or_shorter(a, b))
+        err = fg_profile_note(p, "the sides lasted differently long: %.4g s before, %.4g s after",
+                              (double)fg_meta_number(a, "duration") / 1e9,
+                              (double)fg_meta_number(b, "duration") / 1e9);
     return err;
 }
 
-int fg_diff(fg_profile **out, fg_profile *before, fg_profile *after, const char *type,
-            fg_normalize normalize) {
-    side a = {.p = before, .name = "before"}, b = {.p = after, .name = "after"};
-    int err = open_side(&a, type);
-    if (!err) err = open_side(&b, type);
-    if (err) return err;
-    const char *unit = a.unit;
-    if (strcmp(a.unit, b.unit) != 0)
-        return fg__fail(
-            before->ctx, FG_EINVAL,
-            "cannot compare %s (before) with %s (after): choose a value type that both sides have", a.unit,
-            b.unit);
-    if (a.scale == b.scale) {
-        unit = fg_profile_type(before, a.type).unit;
-        a.scale = b.scale = 1;
+/* The time when the last run of a side was started; 0: not known. */
+static int64_t started(const side *s) {
+    int64_t last = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        int64_t start = fg_meta_number(s->runs[i].p, "start");
+        if (start > last) last = start;
     }
+    return last;
+}
+
+static int note_order(fg_profile *p, const side *a, const side *b) {
+    int64_t x = started(a), y = started(b);
+    if (x <= 0 || y <= 0 || y >= x) return 0;
+    return fg_profile_note(p, "after is older than before, by %.4g s: are the two swapped?",
+                           (double)(x - y) / 1e9);
+}
+
+/* Metadata of a diff: what both sides agree on, and the way of comparing. */
+static int describe(fg_profile *p, side *a, side *b, const fg_diff_options *o) {
+    const fg_profile *x = a->runs[0].p, *y = b->runs[0].p;
+    measure_side(a, o->units_before);
+    measure_side(b, o->units_after);
+    int err = fg__meta_agree(p, x, y);
+    for (size_t i = 1; i < a->n && !err; i++) err = fg__meta_agree(p, p, a->runs[i].p);
+    for (size_t i = 1; i < b->n && !err; i++) err = fg__meta_agree(p, p, b->runs[i].p);
+    if (!err) err = choose_factor(p, a, b, o->normalize);
+    if (!err) err = fg_meta_set_real(p, "grain_before", a->grain);
+    if (!err) err = fg_meta_set_real(p, "grain_after", b->grain);
+    if (!err) err = note_warnings(p, a);
+    if (!err) err = note_warnings(p, b);
+    if (!err) err = note_order(p, a, b);
+    if (!err) err = note_texts(p, x, y);
+    if (!err) err = note_rates(p, x, y);
+    return err;
+}
+
+/* ---- the diff ------------------------------------------------------------------------------------------ */
+
+static int import(fg_profile *p, const side *sides) {
+    uint32_t number = 0;
+    bool several = sides[0].n + sides[1].n > 2;
+    int err = 0;
+    for (int s = 0; s < 2; s++) p->runs[s] = several ? (uint32_t)sides[s].n : 0;
+    for (int s = 0; s < 2 && !err; s++) {
+        for (size_t i = 0; i < sides[s].n && !err; i++) {
+            const run *r = &sides[s].runs[i];
+            int columns[FG_MAX_TYPES];
+            for (size_t t = 0; t < FG_MAX_TYPES; t++) columns[t] = t == r->type ? s : -1;
+            err = fg__stacks_import(p, r->p, columns, r->scale, several ? number++ : FG__NONE);
+        }
+    }
+    return err;
+}
+
+static int compare(fg_profile **out, fg_ctx *ctx, side *sides, const fg_diff_options *o) {
+    const char *unit = "";
+    int err = choose_unit(&unit, ctx, sides);
+    if (err) return err;
     fg_profile *p;
-    err = fg_profile_new(&p, before->ctx);
+    err = fg_profile_new(&p, ctx);
     if (err) return err;
     err = fg_profile_add_type(p, "before", unit);
     if (!err) err = fg_profile_add_type(p, "after", unit);
-    if (!err) err = describe(p, &a, &b, normalize);
-    const side *sides[] = {&a, &b};
-    for (int s = 0; s < 2 && !err; s++) {
-        int columns[FG_MAX_TYPES];
-        for (size_t t = 0; t < FG_MAX_TYPES; t++) columns[t] = t == sides[s]->type ? s : -1;
-        err = fg__stacks_import(p, sides[s]->p, columns, sides[s]->scale);
-    }
+    if (!err) err = describe(p, &sides[0], &sides[1], o);
+    if (!err) err = import(p, sides);
     if (err)
         fg_profile_free(p);
     else
         *out = p;
     return err;
+}
+
+int fg_diff_runs(fg_profile **out, fg_profile *const *before, size_t n_before, fg_profile *const *after,
+                 size_t n_after, const fg_diff_options *options) {
+    if (!n_before || !n_after) return FG_EINVAL;
+    fg_ctx *ctx = before[0]->ctx;
+    if (options->size != sizeof *options)
+        return fg__fail(ctx, FG_EINVAL, "fg_diff_options.size is %zu, not %zu", options->size,
+                        sizeof *options);
+    side sides[2] = {{.name = "before"}, {.name = "after"}};
+    int err = open_side(&sides[0], ctx, before, n_before, options->type);
+    if (!err) err = open_side(&sides[1], ctx, after, n_after, options->type);
+    if (!err) err = compare(out, ctx, sides, options);
+    fg_free(ctx, sides[0].runs);
+    fg_free(ctx, sides[1].runs);
+    return err;
+}
+
+int fg_diff(fg_profile **out, fg_profile *before, fg_profile *after, const char *type,
+            fg_normalize normalize) {
+    fg_diff_options options = {.size = sizeof options, .type = type, .normalize = normalize};
+    return fg_diff_runs(out, &before, 1, &after, 1, &options);
 }

@@ -71,7 +71,11 @@ void fg_profile_warnings(const fg_profile *p, void (*say)(void *user, const char
     char text[256];
     const char *note;
     for (size_t i = 0; (note = fg_profile_note_at(p, i)); i++) say(user, note);
-    if (fg_profile_is_diff(p)) return; /* fg_diff made notes of what is wrong with each side */
+    if (fg_profile_is_diff(p)) { /* fg_diff made notes of what is wrong with each side */
+        fg__noise_text(text, sizeof text, p);
+        if (fg__noise_of(p) != FG__NOISE_RUNS) say(user, text);
+        return;
+    }
     if (fg_meta_number(p, "interrupted")) say(user, "the collection was ended early");
     if (q.samples > 0 && q.samples < FEW_SAMPLES) {
         double points = 100 * 1.96 * sqrt(0.25 / (double)q.samples);

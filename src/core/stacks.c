@@ -26,8 +26,15 @@ void fg_profile_free(fg_profile *p) {
     fg_ctx *ctx = p->ctx;
     fg__profile_changed(p);
     fg__arena_free(ctx, &p->arena);
-    void *owned[] = {p->strings,     p->string_index.slots, p->frames, p->frame_index.slots, p->stack_frames,
-                     p->stack_start, p->stack_index.slots,  p->notes};
+    void *owned[] = {p->strings,
+                     p->string_index.slots,
+                     p->frames,
+                     p->frame_index.slots,
+                     p->stack_frames,
+                     p->stack_start,
+                     p->stack_index.slots,
+                     p->notes,
+                     p->parts};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) fg_free(ctx, owned[i]);
     for (size_t t = 0; t < FG_MAX_TYPES; t++) fg_free(ctx, p->values[t]);
     fg_free(ctx, p);

@@ -27,7 +27,7 @@ typedef struct builder {
 
 void fg__tree_free(fg_ctx *ctx, struct fg__tree *tree) {
     if (!tree) return;
-    uint32_t *arrays[] = {tree->parent, tree->frame, tree->depth, tree->end};
+    uint32_t *arrays[] = {tree->parent, tree->frame, tree->depth, tree->end, tree->node};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) fg_free(ctx, arrays[i]);
     for (size_t t = 0; t < FG_MAX_TYPES; t++) {
         fg_free(ctx, tree->self[t]);
@@ -121,6 +121,8 @@ static int make_arrays(builder *b, size_t count, size_t deepest) {
         view->total[t] = tree->total[t] = fg__alloc(b->ctx, count * sizeof *tree->total[t]);
         if (!tree->self[t] || !tree->total[t]) return FG_ENOMEM;
     }
+    if (b->p->part_count && !(tree->node = fg__alloc(b->ctx, b->p->stack_count * sizeof *tree->node)))
+        return FG_ENOMEM;
     return 0;
 }
 
@@ -158,6 +160,7 @@ static void write_nodes(builder *b) {
             b->tree->self[t][b->path[n]] += p->values[t][b->order[i]];
             b->tree->total[t][b->path[n]] += p->values[t][b->order[i]];
         }
+        if (b->tree->node) b->tree->node[b->order[i]] = b->path[n];
     }
     close_nodes(b, depth, 0, count);
     b->tree->end[0] = count;

@@ -8,6 +8,7 @@ struct fg__tree {
     fg_tree view; /* what callers see: pointers into the arrays below */
     uint32_t *parent, *frame, *depth, *end;
     int64_t *self[FG_MAX_TYPES], *total[FG_MAX_TYPES];
+    uint32_t *node; /* of each stack; NULL where the profile has no parts */
 };
 
 /* NULL is accepted. */

@@ -57,7 +57,9 @@ static void measure(work *w, size_t i) {
     double x = mean_of(r, i, 0, r->before), y = mean_of(r, i, r->before, r->after);
     double squares = squares_of(r, i, 0, r->before, x) + squares_of(r, i, r->before, r->after, y);
     *c = (fg__change){.before = x, .after = y, .df = w->df, .judged = fmax(x, y) >= r->floor};
-    c->dispersion = fmax(squares / w->df, x + y > 0 ? 1 / (6 * (x + y)) : 0);
+    c->dispersion = w->df > 0 ? fmax(squares / w->df, x + y > 0 ? 1 / (6 * (x + y)) : 0) : 1;
+    if (r->sampling) c->dispersion = fmax(c->dispersion, 1);
+    if (w->df <= 0) c->df = INFINITY;
     w->judged += c->judged;
 }
 
@@ -115,7 +117,7 @@ static prior learn(work *w) {
 }
 
 static void squeeze(work *w) {
-    if (mark_bulk(w) < LEAST_BULK) {
+    if (w->df <= 0 || mark_bulk(w) < LEAST_BULK) {
         for (size_t i = 0; i < w->runs->features; i++) w->out[i].borrows = false;
         return;
     }
@@ -218,7 +220,8 @@ static void judge(work *w) {
 }
 
 int fg__verdict(fg__change *out, fg_ctx *ctx, const fg__runs *runs) {
-    if (runs->before < 2 || runs->after < 2)
+    size_t least = runs->sampling ? 1 : 2;
+    if (runs->before < least || runs->after < least)
         return fg__fail(ctx, FG_EINVAL, "a verdict needs at least two runs a side, not %zu and %zu",
                         runs->before, runs->after);
     work w = {.runs = runs, .out = out, .df = (double)(runs->before + runs->after - 2)};

@@ -16,6 +16,7 @@ typedef struct fg__runs {
     double factor; /* what counts of after are multiplied with before they are compared; more than 0 */
     double floor;  /* features with fewer samples a run are not judged */
     double level;  /* false discovery rate */
+    bool sampling; /* one run a side will do: then noise is that of sampling, as it is at least with more */
 } fg__runs;
 
 /* What is said of a feature. Growths are relative: 0.14 for +14 %. */
@@ -32,7 +33,7 @@ typedef struct fg__change {
     double settled; /* runs a side until the budget is decided, if the growth is what it seems; 0: never */
 } fg__change;
 
-/* Judge all features; `out` has room for each. At least two runs a side. */
+/* Judge all features; `out` has room for each. At least two runs a side, or one with `sampling`. */
 int fg__verdict(fg__change *out, fg_ctx *ctx, const fg__runs *runs);
 
 #endif

@@ -132,6 +132,9 @@ static void write_summary(json *j, const fg__summary *s, size_t limit) {
         whole(j, "total_before", s->sum[0]);
         whole(j, "total_after", s->sum[1]);
         real(j, "factor", s->factor);
+        char noise[256];
+        fg__noise_text(noise, sizeof noise, s->p);
+        text(j, "noise", noise);
     } else {
         whole(j, "total", s->sum[0]);
     }

@@ -77,7 +77,11 @@ static void write_facts(fg_out *out, const fg__summary *s) {
     if (!s->diff) return;
     fg__value_text(value, sizeof value, (double)s->sum[1], unit);
     fg__out_format(out, " → %s · compared by %s", value, fg_meta_text(p, "normalize"));
-    if (s->factor != 1) fg__out_format(out, " of each side (after × %.4g)", s->factor);
+    fg__out_format(out, " (after × %.4g)", s->factor);
+    if (fg__noise_of(p) != FG__NOISE_RUNS) return;
+    char noise[256];
+    fg__noise_text(noise, sizeof noise, p);
+    fg__out_format(out, " · %s", noise);
 }
 
 static void write_rows(fg_out *out, const fg__summary *s, size_t limit) {

@@ -94,6 +94,51 @@ static int top(lua_State *L) {
     return status == LUA_OK ? 1 : lua_error(L);
 }
 
+/* Runs under lua_pcall: the profile, its tree (light userdata) → name → set of the names that call it. */
+static int push_callers(lua_State *L) {
+    fg_profile *p = fg__lua_profile(L, 1);
+    const fg_tree *tree = lua_touserdata(L, 2);
+    uint32_t *last = lua_newuserdatauv(L, (fg_profile_frame_count(p) + 1) * sizeof *last, 0);
+    memset(last, 0xff, (fg_profile_frame_count(p) + 1) * sizeof *last);
+    lua_newtable(L);
+    for (uint32_t i = 1; i < tree->count; i++) {
+        uint32_t frame = tree->frame[i], caller = tree->frame[tree->parent[i]];
+        if (tree->parent[i] == 0 || caller == frame || last[frame] == caller) continue;
+        last[frame] = caller;
+        lua_pushstring(L, fg_profile_frame_at(p, frame).name);
+        if (lua_rawget(L, -2) != LUA_TTABLE) {
+            lua_pop(L, 1);
+            lua_newtable(L);
+            lua_pushstring(L, fg_profile_frame_at(p, frame).name);
+            lua_pushvalue(L, -2);
+            lua_rawset(L, -4);
+        }
+        lua_pushstring(L, fg_profile_frame_at(p, caller).name);
+        lua_pushboolean(L, 1);
+        lua_rawset(L, -3);
+        lua_pop(L, 1);
+    }
+    return 1;
+}
+
+/***
+ * Who calls whom.
+ *
+ * @function Profile:callers
+ * @treturn table name → table whose keys are the names of its callers; a function that calls itself is none
+ * @usage for caller in pairs(p:callers().malloc or {}) do print(caller) end
+ */
+static int callers(lua_State *L) {
+    const fg_tree *tree;
+    int err = fg_profile_tree(&tree, fg__lua_profile(L, 1));
+    if (err) return fg__lua_fail(L, err);
+    lua_pushcfunction(L, push_callers);
+    lua_pushvalue(L, 1);
+    lua_pushlightuserdata(L, (void *)tree);
+    lua_call(L, 2, 1);
+    return 1;
+}
+
 /* ---- metadata ------------------------------------------------------------------------------------------ */
 
 static int find_key(const char *key) {
@@ -142,7 +187,8 @@ static void set_meta(lua_State *L, fg_profile *p, const char *key) {
  * What is known of how the profile was taken. Texts: `collector engine target host source title default_type
  * period_type normalize`. Whole numbers: `start` (ns since 1970), `duration` (ns), `period` (of
  * `period_type`), `interrupted` (1: ended early), `samples`, `lost`, `failed`, `truncated`, `sampler_cpu`
- * (ns). Real: `factor` (what the value type `after` of a diff is multiplied with before it is compared).
+ * (ns), `units` (of work that was done: requests, iterations). Real: `factor` (what the value type `after` of a diff is
+ * multiplied with before it is compared), `grain_before`, `grain_after` (of a diff: the value of one sample).
  *
  * @function Profile:meta
  * @tparam[opt] string|table key a key: its value; a table: values to set; nothing: all that is set
@@ -273,6 +319,7 @@ static int is_diff(lua_State *L) {
 }
 
 const luaL_Reg fg__lua_asking[] = {
-    {"is_diff", is_diff}, {"meta", meta},   {"note", note},   {"notes", notes},       {"quality", quality},
-    {"top", top},         {"total", total}, {"types", types}, {"warnings", warnings}, {NULL, NULL},
+    {"callers", callers}, {"is_diff", is_diff},   {"meta", meta}, {"note", note},
+    {"notes", notes},     {"quality", quality},   {"top", top},   {"total", total},
+    {"types", types},     {"warnings", warnings}, {NULL, NULL},
 };

@@ -11,7 +11,8 @@
 #include "lua/lua.h"
 
 /* Where things are on the Lua stack while a filter runs. */
-enum { PROFILE = 1, OPTIONS, PATTERNS, RULES, ERROR, RESULT };
+enum { PROFILE = 1, OPTIONS, PATTERNS, RULES, ERROR, NAME, FILE_NAME, MODULE };
+enum { RENAMED = 4 }; /* what `rename` returns: name, file, line, module */
 
 enum { MAX_PATTERNS = 256 };
 
@@ -87,11 +88,12 @@ static int call(lua_State *L) {
     lua_settop(L, 1);
     if (rename) lua_pushstring(L, frame->name);
     fg__lua_push_frame(L, frame);
-    lua_call(L, lua_gettop(L) - 1, 1);
-    return 1;
+    lua_call(L, lua_gettop(L) - 1, rename ? RENAMED : 1);
+    return rename ? RENAMED : 1;
 }
 
-/* Ask the script's function of this kind. 1: the answer is on the stack, 0: there is none, or an error. */
+/* Ask the script's function of this kind. 1: the answer (of rename: RENAMED of them) is on the stack, 0: there is none, or
+ * an error. */
 static int ask(struct filter *f, int kind, const fg_frame *frame) {
     lua_State *L = f->L;
     if (lua_rawgeti(L, RULES, kind + 1) != LUA_TFUNCTION) {
@@ -101,8 +103,9 @@ static int ask(struct filter *f, int kind, const fg_frame *frame) {
     lua_pushcfunction(L, call);
     lua_insert(L, -2);
     lua_pushlightuserdata(L, (void *)frame);
-    lua_pushboolean(L, kinds[kind].flag == 0);
-    if (lua_pcall(L, 3, 1, 0) == LUA_OK) return 1;
+    bool rename = kinds[kind].flag == 0;
+    lua_pushboolean(L, rename);
+    if (lua_pcall(L, 3, rename ? RENAMED : 1, 0) == LUA_OK) return 1;
     lua_replace(L, ERROR);
     f->raised = true;
     return FG_EINVAL;
@@ -150,11 +153,26 @@ static int rename_frame(void *user, fg_frame *frame) {
     }
     int answer = ask(f, KINDS - 1, frame);
     if (answer <= 0) return answer;
-    if (lua_type(f->L, -1) == LUA_TSTRING)
-        frame->name = lua_tostring(f->L, -1);
-    else if (!lua_isnil(f->L, -1))
+    lua_State *L = f->L;
+    int at = lua_gettop(L) - RENAMED + 1;
+    if (lua_type(L, at) != LUA_TSTRING && !lua_isnil(L, at)) {
+        lua_settop(L, at);
         return bad_name(f);
-    lua_replace(f->L, RESULT); /* keeps the string alive until the next call */
+    }
+    if (lua_isinteger(L, at + 2) && lua_tointeger(L, at + 2) >= 0)
+        frame->line = (uint32_t)lua_tointeger(L, at + 2);
+    const struct {
+        int from, slot; /* the slot keeps the text alive until the next call */
+        const char **to;
+    } texts[] = {
+        {at, NAME, &frame->name}, {at + 1, FILE_NAME, &frame->file}, {at + 3, MODULE, &frame->module}};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        if (lua_type(L, texts[i].from) != LUA_TSTRING) continue;
+        *texts[i].to = lua_tostring(L, texts[i].from);
+        lua_pushvalue(L, texts[i].from);
+        lua_replace(L, texts[i].slot);
+    }
+    lua_settop(L, at - 1);
     return 0;
 }
 
@@ -169,7 +187,7 @@ static int rename_frame(void *user, fg_frame *frame) {
  * @tparam[opt] string|{string,...}|function options.hide take matching frames out of their stacks; the callee's
  *   time goes to the caller
  * @tparam[opt] string|{string,...}|function options.rename "PATTERN=REPLACEMENT" ($1 is a group), or a
- *   function(name, frame) that returns the new name or nil
+ *   function(name, frame) that returns the new name or nil and, where these change too, file, line and module
  * @treturn Profile|nil nil, message, code: "EMPTY" where nothing is left
  * @usage p = assert(p:filter { hide = "^std::", focus = function(frame) return frame.module == "libc" end })
  */
@@ -185,7 +203,7 @@ int fg__lua_filter(lua_State *L) {
     fg__lua_options(L, OPTIONS, "filter", rows, NULL);
     lua_newtable(L);
     lua_newtable(L);
-    lua_settop(L, RESULT);
+    lua_settop(L, MODULE);
     struct filter *f = lua_newuserdatauv(L, sizeof *f, 0);
     *f = (struct filter){.L = L, .ctx = fg__lua_ctx(L)};
     fg_filter filter = {.size = sizeof filter, .user = f, .classify = classify, .rename = rename_frame};

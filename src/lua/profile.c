@@ -190,19 +190,41 @@ static int select_type(lua_State *L) {
 
 struct diff_options {
     const char *type, *normalize;
+    double units_before, units_after;
 };
+
+/* The profiles of a side: one, or a list of runs. `*list` is owned by a userdata that is pushed. */
+static size_t side_of(lua_State *L, int index, fg_profile ***list) {
+    bool several = lua_type(L, index) == LUA_TTABLE;
+    size_t n = several ? (size_t)luaL_len(L, index) : 1;
+    luaL_argcheck(L, n > 0, index, "a side has at least one profile");
+    *list = lua_newuserdatauv(L, n * sizeof **list, 0);
+    if (!several) (*list)[0] = fg__lua_profile(L, index);
+    for (size_t i = 0; several && i < n; i++) {
+        lua_geti(L, index, (lua_Integer)i + 1);
+        fg_profile **box = luaL_testudata(L, -1, type_name);
+        luaL_argcheck(L, box && *box, index, "a side is a profile or a list of profiles");
+        (*list)[i] = *box;
+        lua_pop(L, 1);
+    }
+    return n;
+}
 
 /***
  * Compare two profiles. A diff is a profile with the value types `before` and `after`, both as measured;
- * pictures and summaries show what grew and what shrank.
+ * pictures and summaries show what grew and what shrank. Of several runs a side, both are the sums of all runs, and
+ * pictures tell from how much runs differ which changes are noise.
  *
  * @function fg.diff
- * @tparam Profile before
- * @tparam Profile after
+ * @tparam Profile|{Profile,...} before
+ * @tparam Profile|{Profile,...} after
  * @tparam[opt] table options
  * @tparam[opt] string options.type value type to compare; otherwise the default one
  * @tparam[opt="auto"] string options.normalize "absolute": values as measured; "share": shares of the whole;
- *   "auto": shares where duration or rate differ
+ *   "per-unit": values by unit of work; "auto": shares where duration or rate differ
+ * @tparam[opt] number options.units_before units of work (requests, iterations) in a run of before; otherwise the
+ *   metadata `units`
+ * @tparam[opt] number options.units_after
  * @treturn Profile|nil nil, message, code: "INVAL" where the sides cannot be compared
  * @usage assert(fg.diff(before, after)):write "diff.svg"
  */
@@ -210,19 +232,26 @@ static int diff(lua_State *L) {
     static const fg__option rows[] = {
         {"type", FG__OPTION_TEXT, offsetof(struct diff_options, type)},
         {"normalize", FG__OPTION_TEXT, offsetof(struct diff_options, normalize)},
+        {"units_before", FG__OPTION_NUMBER, offsetof(struct diff_options, units_before)},
+        {"units_after", FG__OPTION_NUMBER, offsetof(struct diff_options, units_after)},
         {NULL, FG__OPTION_ANY, 0},
     };
-    static const char *const names[] = {"auto", "absolute", "share", NULL};
-    static const fg_normalize values[] = {FG_NORMALIZE_AUTO, FG_NORMALIZE_ABSOLUTE, FG_NORMALIZE_SHARE};
-    fg_profile *before = fg__lua_profile(L, 1), *after = fg__lua_profile(L, 2);
+    static const char *const names[] = {"auto", "absolute", "share", "per-unit", NULL};
+    static const fg_normalize values[] = {FG_NORMALIZE_AUTO, FG_NORMALIZE_ABSOLUTE, FG_NORMALIZE_SHARE,
+                                          FG_NORMALIZE_PER_UNIT};
+    lua_settop(L, 3);
+    fg_profile **before, **after;
+    size_t n_before = side_of(L, 1, &before), n_after = side_of(L, 2, &after);
     struct diff_options options = {.normalize = "auto"};
     fg__lua_options(L, 3, "diff", rows, &options);
     int i = 0;
     while (names[i] && strcmp(names[i], options.normalize) != 0) i++;
     if (!names[i])
-        return luaL_error(L, "diff: normalize is auto, absolute or share, not '%s'", options.normalize);
+        return luaL_error(L, "diff: normalize is auto, absolute, share or per-unit, not '%s'",
+                          options.normalize);
     fg_profile **box = fg__lua_box(L);
-    return fg__lua_return(L, fg_diff(box, before, after, options.type, values[i]));
+    fg_diff_options how = {sizeof how, options.type, values[i], options.units_before, options.units_after};
+    return fg__lua_return(L, fg_diff_runs(box, before, n_before, after, n_after, &how));
 }
 
 /* ---- the module ---------------------------------------------------------------------------------------- */

@@ -50,7 +50,7 @@ static void push_change(lua_State *L, const fg__change *c) {
 }
 
 /*
- * judge(before, after, budgets, factor, floor, level) → changes. before and after are lists of runs, a run is a list of
+ * judge(before, after, budgets, factor, floor, level, sampling) → changes. before and after are lists of runs, a run is a list of
  * counts, one for each of `budgets`.
  */
 static int judge(lua_State *L) {
@@ -60,7 +60,8 @@ static int judge(lua_State *L) {
                      .features = (size_t)luaL_len(L, 3),
                      .factor = luaL_checknumber(L, 4),
                      .floor = luaL_checknumber(L, 5),
-                     .level = luaL_checknumber(L, 6)};
+                     .level = luaL_checknumber(L, 6),
+                     .sampling = lua_toboolean(L, 7)};
     luaL_argcheck(L, runs.factor > 0 && isfinite(runs.factor), 4, "a factor is more than 0");
     luaL_argcheck(L, runs.level > 0 && runs.level < 1, 6, "a level is between 0 and 1");
     size_t rows = runs.before + runs.after;

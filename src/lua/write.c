@@ -23,6 +23,7 @@ static const fg__option write_rows[] = {
     {"hash", FG__OPTION_BOOL, offsetof(fg_write_options, hash)},
     {"limit", FG__OPTION_SIZE, offsetof(fg_write_options, limit)},
     {"plain", FG__OPTION_BOOL, offsetof(fg_write_options, plain)},
+    {"widths", FG__OPTION_TEXT, offsetof(fg_write_options, widths)},
     {NULL, FG__OPTION_ANY, 0},
 };
 _Static_assert(sizeof(size_t) == sizeof(uint64_t), "limit is stored as FG__OPTION_SIZE");
@@ -64,6 +65,7 @@ static void push_output_field(lua_State *L, const char *key) {
  * @tparam[opt=false] boolean options.hash colours by a hash of the name alone
  * @tparam[opt=20] integer options.limit rows in summaries
  * @tparam[opt=false] boolean options.plain "term" without colours
+ * @tparam[opt="union"] string options.widths of a diff: as wide as "before", "after" or the "union" of both
  * @treturn boolean|nil true; nil, message, code: "IO", "INVAL"
  * @usage assert(p:write("cpu.svg", { title = "CPU" }))
  */

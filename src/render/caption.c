@@ -59,11 +59,21 @@ static void say_value(writer *w) {
     value(x, (double)tree->total[0][0], pic->unit);
     value(y, (double)tree->total[1][0], pic->unit);
     say(w, "before %s, after %s", x, y);
-    if (strcmp(fg_meta_text(pic->p, "normalize"), "share") == 0)
+    const char *normalize = fg_meta_text(pic->p, "normalize");
+    if (strcmp(normalize, "share") == 0)
         say(w, "compared by share");
+    else if (strcmp(normalize, "per-unit") == 0)
+        say(w, "compared per unit of work");
     else
         say(w, "compared as measured");
-    if (pic->factor != 1) say(w, "after × %.4g", pic->factor);
+    if (pic->p->runs[0]) say(w, "sums of %u and %u runs", pic->p->runs[0], pic->p->runs[1]);
+    say(w, "after × %.4g", pic->factor);
+    if (pic->options->widths && strcmp(pic->options->widths, "union") != 0)
+        say(w, "as wide as %s", pic->options->widths);
+    if (fg__noise_of(pic->p) != FG__NOISE_RUNS) return; /* else it is a warning */
+    char noise[256];
+    fg__noise_text(noise, sizeof noise, pic->p);
+    say(w, "%s", noise);
 }
 
 static void say_origin(writer *w) {

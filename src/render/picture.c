@@ -67,18 +67,38 @@ static int shade_frames(fg__picture *pic) {
     return 0;
 }
 
+/* Which sides the widths of a diff are made of. */
+static int choose_widths(unsigned *sides, const fg__picture *pic) {
+    static const struct {
+        const char *name;
+        unsigned sides;
+    } words[] = {{"union", FG__BEFORE | FG__AFTER}, {"before", FG__BEFORE}, {"after", FG__AFTER}};
+    const char *name = pic->options->widths ? pic->options->widths : words[0].name;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (strcmp(words[i].name, name) != 0) continue;
+        *sides = words[i].sides;
+        return 0;
+    }
+    return fg__fail(pic->ctx, FG_EINVAL, "widths are before, after or union, not \"%s\"", name);
+}
+
 /*
  * A diff is drawn as the union of its sides: what a node has of its own is as wide as the larger side of it,
- * and a node as wide as all that is below it. So children fit into their parents whatever has moved.
+ * and a node as wide as all that is below it. So children fit into their parents whatever has moved. Or as one side was:
+ * then what the other side alone has is not drawn.
  */
 static int size_diff(fg__picture *pic) {
     const fg_tree *tree = pic->tree;
+    unsigned sides = 0;
+    int err = choose_widths(&sides, pic);
+    if (err) return err;
     pic->sized = fg__alloc(pic->ctx, tree->count * sizeof *pic->sized);
     if (!pic->sized) return FG_ENOMEM;
     for (size_t i = 0; i < tree->count; i++)
-        pic->sized[i] = fmax((double)tree->self[0][i], (double)tree->self[1][i] * pic->factor);
+        pic->sized[i] = fmax(sides & FG__BEFORE ? (double)tree->self[0][i] : 0,
+                             sides & FG__AFTER ? (double)tree->self[1][i] * pic->factor : 0);
     for (size_t i = tree->count - 1; i > 0; i--) pic->sized[tree->parent[i]] += pic->sized[i];
-    return 0;
+    return fg__noise_margins(&pic->margins, pic->p, pic->factor);
 }
 
 unsigned fg__picture_sides(const fg__picture *pic, uint32_t node) {
@@ -111,6 +131,7 @@ int fg__picture_open(fg__picture *pic, fg_profile *p, const fg_write_options *op
 void fg__picture_close(fg__picture *pic) {
     fg_free(pic->ctx, pic->by_frame);
     fg_free(pic->ctx, pic->sized);
+    fg_free(pic->ctx, pic->margins);
     fg_profile_free(pic->reversed);
     fg_profile_free(pic->texts);
 }

@@ -105,6 +105,7 @@ struct fg__picture {
     double *sized;     /* widths of nodes; NULL: their totals in column `type` */
     double whole;      /* width of the root */
     double factor;     /* of a diff: what `after` is multiplied with */
+    uint8_t *margins;  /* of a diff: of each node, see fg__noise_margins; NULL: not known */
 };
 
 /* Resolve. The caller calls fg__picture_close, after a failure too. */

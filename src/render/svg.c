@@ -158,8 +158,10 @@ static int put_profile(sheet *s) {
     const fg__picture *pic = s->pic;
     void *bytes;
     size_t n;
-    int err = fg__payload_encode(&bytes, &n, pic->p, pic->reversed ? FG__PAYLOAD_REVERSED : 0, pic->by_frame,
-                                 pic->by_frame ? pic->p->frame_count : 0);
+    const uint8_t *extra = pic->by_frame ? pic->by_frame : pic->margins;
+    size_t extra_n = pic->by_frame ? pic->p->frame_count : pic->margins ? pic->tree->count : 0;
+    int err =
+        fg__payload_encode(&bytes, &n, pic->p, pic->reversed ? FG__PAYLOAD_REVERSED : 0, extra, extra_n);
     if (err) return err;
     for (size_t at = 0; at < n; at += PART) {
         fg__out_text(s->out, "<metadata class=\"" FG__PAYLOAD_CLASS "\">");
@@ -181,7 +183,10 @@ static void put_settings(sheet *s) {
     fg__out_xml(s->out, pic->unit);
     fg__out_text(s->out, "\" data-steps=\"");
     for (size_t i = 0; i < FG__STEPS; i++) fg__out_format(s->out, "%s%g", i ? " " : "", fg__steps[i]);
-    fg__out_format(s->out, "\"%s", pic->options->inverted ? " data-inverted=\"\"" : "");
+    fg__out_char(s->out, '"');
+    if (pic->sized)
+        fg__out_format(s->out, " data-widths=\"%s\"", pic->options->widths ? pic->options->widths : "union");
+    if (pic->options->inverted) fg__out_text(s->out, " data-inverted=\"\"");
 }
 
 static int put_svg(sheet *s) {

@@ -74,8 +74,15 @@ static double after_of(const fg__picture *pic, uint32_t node) {
     return (double)pic->tree->total[1][node] * pic->factor;
 }
 
+/* Half the width of the interval of a node's change; 0: not known. */
+static double margin_of(const fg__picture *pic, uint32_t node) {
+    if (!pic->margins) return 0;
+    return fg__noise_margin(pic->margins[node], fmax(before_of(pic, node), after_of(pic, node)));
+}
+
 static unsigned shade_by_change(const fg__picture *pic, uint32_t node) {
     double change = after_of(pic, node) - before_of(pic, node);
+    if (fabs(change) <= margin_of(pic, node)) return FG__STEPS;
     unsigned n = level(ratio(fabs(change), fmax(before_of(pic, 0), after_of(pic, 0))));
     return change < 0 ? FG__STEPS - n : FG__STEPS + n;
 }
@@ -86,29 +93,44 @@ static void signed_text(char *text, size_t n, double number, int digits) {
     snprintf(text, n, "%+.*f", digits, fabs(number) < least ? 0.0 : number);
 }
 
-/* "12.3 s → 14.0 s (+14 %, +2.1 pp)": values as they are compared, points as shares of each side's own whole.
+/* "+14 % ± 5 %", "new", "+0 %" */
+static void growth_text(char *text, size_t n, double before, double after, double margin) {
+    char growth[32] = "+0";
+    const char *word = before == after ? NULL : before == 0 ? "new" : after == 0 ? "gone" : NULL;
+    if (before > 0) signed_text(growth, sizeof growth, 100 * (after - before) / before, 0);
+    if (word)
+        snprintf(text, n, "%s", word);
+    else if (margin > 0 && before > 0)
+        snprintf(text, n, "%s %% ± %.*f %%", growth, margin < 0.1 * before ? 1 : 0, 100 * margin / before);
+    else
+        snprintf(text, n, "%s %%", growth);
+}
+
+/*
+ * "12.3 s → 14.0 s, +14 % ± 5 % (+2.1 pp)": values as they are compared, the growth with its interval where the noise is
+ * known, points as shares of each side's own whole.
  */
 static void describe_change(char *text, size_t n, const fg__picture *pic, uint32_t node) {
     double before = before_of(pic, node), after = after_of(pic, node);
     double points = 100 * (ratio(after, after_of(pic, 0)) - ratio(before, before_of(pic, 0)));
-    char x[64], y[64], growth[32] = "+0", moved[32];
+    char x[64], y[64], growth[96], moved[32];
+    double margin = margin_of(pic, node);
+    bool noise = margin > 0 && fabs(after - before) <= margin;
     fg__value_text(x, sizeof x, before, pic->unit);
     fg__value_text(y, sizeof y, after, pic->unit);
     signed_text(moved, sizeof moved, points, 1);
-    if (before > 0) signed_text(growth, sizeof growth, 100 * (after - before) / before, 0);
-    const char *word = before == after ? NULL : before == 0 ? "new" : after == 0 ? "gone" : NULL;
-    snprintf(text, n, ": %s → %s (%s%s, %s pp)", x, y, word ? word : growth, word ? "" : " %", moved);
+    growth_text(growth, sizeof growth, before, after, margin);
+    snprintf(text, n, ": %s → %s, %s (%s pp%s)", x, y, growth, moved, noise ? ", within noise" : "");
 }
 
 static void legend_of_changes(char *text, size_t n, const fg__picture *pic, unsigned i) {
-    (void)pic;
     unsigned from_middle = i > FG__STEPS ? i - FG__STEPS : FG__STEPS - i;
     bool shown = from_middle == 0 || from_middle % 3 == 2; /* every third one says enough */
     const char *sign = i > FG__STEPS ? "+" : "−";
     if (!shown)
         *text = '\0';
     else if (from_middle == 0)
-        snprintf(text, n, "no change");
+        snprintf(text, n, pic->margins ? "within noise" : "no change");
     else
         snprintf(text, n, "%s%g %%%s", sign, 100 * fg__steps[from_middle - 1],
                  from_middle == FG__STEPS ? " or more" : "");

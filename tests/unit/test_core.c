@@ -232,7 +232,9 @@ static void metadata_has_fixed_keys(void **state) {
 /* ---- every allocation fails in turn -------------------------------------------------------------------- */
 
 static int derive(fg_profile *p) {
-    fg_profile *made[4] = {NULL};
+    fg_profile *made[7] = {NULL};
+    fg_diff_options options = {.size = sizeof options};
+    uint8_t *margins = NULL;
     const fg_tree *tree;
     fg_top_entry *top = NULL;
     size_t n;
@@ -242,8 +244,13 @@ static int derive(fg_profile *p) {
     if (!err) err = fg_diff(&made[1], p, made[0], NULL, FG_NORMALIZE_SHARE);
     if (!err) err = fg_profile_merge(&made[2], (fg_profile *[]){p, p}, 2);
     if (!err) err = fg_profile_filter(&made[3], p, &filter);
+    if (!err) err = fg_diff_runs(&made[4], (fg_profile *[]){p, p}, 2, &made[0], 1, &options);
+    if (!err) err = fg_profile_invert(&made[5], made[4]);
+    if (!err) err = fg_profile_filter(&made[6], made[5], &filter);
+    if (!err) err = fg__noise_margins(&margins, made[6], 1);
+    fg_free(fg_profile_ctx(p), margins);
     fg_free(fg_profile_ctx(p), top);
-    for (int i = 0; i < 4; i++) fg_profile_free(made[i]);
+    for (int i = 0; i < 7; i++) fg_profile_free(made[i]);
     return err;
 }
 

@@ -255,7 +255,7 @@ static void judge(fg__change *out, double budget) {
     double counts[2 * RUNS * FEATURES], budgets[FEATURES];
     fill(counts);
     for (int f = 0; f < FEATURES; f++) budgets[f] = budget;
-    fg__runs runs = {counts, FEATURES, RUNS, RUNS, budgets, 1, 10, 0.01};
+    fg__runs runs = {counts, FEATURES, RUNS, RUNS, budgets, 1, 10, 0.01, false};
     fg_ctx *ctx = fg_ctx_new();
     assert_int_equal(fg__verdict(out, ctx, &runs), 0);
     runs.after = 1;
@@ -281,10 +281,24 @@ static void test_verdict(void **state) {
     assert_true(c[9].beyond > 0.01 && c[9].adjusted <= 0.01);
 }
 
+/* 1,000 and 1,100 samples: z of log(1.1) over sqrt(1/1000 + 1/1100) is 2.18135; SciPy: 2 * norm.sf(2.18135). */
+static void test_one_run_a_side(void **state) {
+    (void)state;
+    double counts[] = {1000, 1100}, budgets[] = {0};
+    fg__runs runs = {counts, 1, 1, 1, budgets, 1, 10, 0.01, true};
+    fg__change c;
+    fg_ctx *ctx = fg_ctx_new();
+    assert_int_equal(fg__verdict(&c, ctx, &runs), 0);
+    assert_true(fabs(c.p - 0.02915731) < 1e-6 && isinf(c.df) && c.dispersion == 1);
+    runs.sampling = false;
+    assert_int_equal(fg__verdict(&c, ctx, &runs), FG_EINVAL);
+    fg_ctx_free(ctx);
+}
+
 static void test_nothing(void **state) {
     (void)state;
     double counts[4 * 2] = {0}, budgets[2] = {0};
-    fg__runs runs = {counts, 2, 2, 2, budgets, 1, 10, 0.01};
+    fg__runs runs = {counts, 2, 2, 2, budgets, 1, 10, 0.01, false};
     fg__change c[2];
     fg_ctx *ctx = fg_ctx_new();
     assert_int_equal(fg__verdict(c, ctx, &runs), 0);
@@ -294,9 +308,9 @@ static void test_nothing(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_distributions), cmocka_unit_test(test_polygamma),
-        cmocka_unit_test(test_multiplicity),  cmocka_unit_test(test_verdict),
-        cmocka_unit_test(test_nothing),
+        cmocka_unit_test(test_distributions),  cmocka_unit_test(test_polygamma),
+        cmocka_unit_test(test_multiplicity),   cmocka_unit_test(test_verdict),
+        cmocka_unit_test(test_one_run_a_side), cmocka_unit_test(test_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

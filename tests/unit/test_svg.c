@@ -141,9 +141,9 @@ static void a_diff_says_both_sides(void **state) {
     add(b, "x;new", 6000000000);
     assert_int_equal(fg_diff(&d, a, b, NULL, FG_NORMALIZE_ABSOLUTE), 0);
     char *svg = drawn(d, (fg_write_options){0});
-    assert_non_null(strstr(svg, "<title>y: 12.3 s → 14.0 s (+14 %, +8.5 pp)</title>"));
-    assert_non_null(strstr(svg, "<title>gone: 7.70 s → 0 ns (gone, -38.5 pp)</title>"));
-    assert_non_null(strstr(svg, "<title>new: 0 ns → 6.00 s (new, +30.0 pp)</title>"));
+    assert_non_null(strstr(svg, "<title>y: 12.3 s → 14.0 s, +14 % (+8.5 pp)</title>"));
+    assert_non_null(strstr(svg, "<title>gone: 7.70 s → 0 ns, gone (-38.5 pp)</title>"));
+    assert_non_null(strstr(svg, "<title>new: 0 ns → 6.00 s, new (+30.0 pp)</title>"));
     assert_int_equal(count(svg, " fg-new\""), 1);
     assert_int_equal(count(svg, " fg-gone\""), 1);
     assert_non_null(strstr(svg, ">+ new<"));

@@ -104,7 +104,7 @@ function factorOf(bytes) {
   return factor || 1;
 }
 
-/** { frames, types, factor, shades, count, depth, frame, self }: columns have an entry for each node, the root first. */
+/** { frames, types, factor, extra, count, depth, frame, self }: columns have an entry for each node, the root first. */
 async function decode(root) {
   const { S, F, T, M, D, I, V, X } = await sectionsOf(payloadOf(root));
   const strings = stringsOf(S[0]), depths = new Cursor(D[0]), count = depths.number() + 1;
@@ -114,7 +114,7 @@ async function decode(root) {
     frames: framesOf(F[0], strings),
     types: typesOf(T[0], strings),
     factor: factorOf(M[0]),
-    shades: X && X[0],
+    extra: X && X[0], // shades of frames, or of a diff the margins of nodes
     count,
     depth,
     frame: column(new Cursor(I[0]), count - 1, new Uint32Array(count), 1),

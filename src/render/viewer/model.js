@@ -1,7 +1,7 @@
 // The tree and what is asked of it. Nodes are numbers in depth-first order; node 0 is the root, "all".
 
 class Model {
-  constructor(profile, type, isDiff) {
+  constructor(profile, type, isDiff, widths) {
     Object.assign(this, profile, { type, isDiff });
     const { count, depth } = this;
     this.parent = new Int32Array(count);
@@ -16,7 +16,7 @@ class Model {
       if (i) this.end[this.parent[i]] = Math.max(this.end[this.parent[i]], this.end[i]);
     }
     this.total = this.self.map(self => this.sums(self));
-    this.width = isDiff ? this.sums(this.union()) : this.total[type];
+    this.width = isDiff ? this.sums(this.sized(widths)) : this.total[type];
     this.start = this.starts();
   }
 
@@ -27,10 +27,18 @@ class Model {
     return total;
   }
 
-  /** What a node of a diff has of its own: the larger of its sides. */
-  union() {
+  /** What a node of a diff has of its own: that of one side, or the larger one. */
+  sized(widths) {
     const [before, after] = this.self;
-    return before.map((value, i) => Math.max(value, after[i] * this.factor));
+    if (widths === 'before') return before;
+    return before.map((value, i) => Math.max(widths === 'after' ? 0 : value, after[i] * this.factor));
+  }
+
+  /** Of a diff: half the width of the interval of the node's change, 0 where it is not known; see core/noise.c. */
+  margin(node) {
+    if (!this.extra) return 0;
+    const size = Math.max(this.total[0][node], this.total[1][node] * this.factor);
+    return size * 2 ** ((this.extra[node] - 191) / 16);
   }
 
   /** Where nodes start, in the unit of their widths. Never decreases, so positions can be searched by halving. */

@@ -44,12 +44,25 @@ function valueAndShare(m, column, node, unit) {
   return `${valueText(column[node], unit)}, ${percent(column[node], m.total[m.type][0])}`;
 }
 
-/** "12.3 s → 14.0 s (+14 %, +2.1 pp)": values as they are compared, points as shares of each side's own whole. */
-function changeText(before, after, wholes, unit) {
+/** "+14 % ± 5 %", "new", "+0 %" */
+function growthText(before, after, margin) {
+  if (before === after) return '+0 %' + (margin && before ? ` ± ${percentOf(margin, before)}` : '');
+  if (!before || !after) return before ? 'gone' : 'new';
+  return `${signed(100 * (after - before) / before, 0)} %` + (margin ? ` ± ${percentOf(margin, before)}` : '');
+}
+
+function percentOf(margin, before) {
+  return `${(100 * margin / before).toFixed(margin < 0.1 * before ? 1 : 0)} %`;
+}
+
+/**
+ * "12.3 s → 14.0 s, +14 % ± 5 % (+2.1 pp)": values as they are compared, the growth with its interval where the noise is
+ * known, points as shares of each side's own whole.
+ */
+function changeText(before, after, wholes, unit, margin = 0) {
   const points = 100 * ((wholes[1] > 0 ? after / wholes[1] : 0) - (wholes[0] > 0 ? before / wholes[0] : 0));
-  const growth = before > 0 && after > 0 ? `${signed(100 * (after - before) / before, 0)} %` :
-    before > 0 ? 'gone' : after > 0 ? 'new' : '+0 %';
-  return `${valueText(before, unit)} → ${valueText(after, unit)} (${growth}, ${signed(points, 1)} pp)`;
+  const growth = growthText(before, after, margin), noise = margin && Math.abs(after - before) <= margin;
+  return `${valueText(before, unit)} → ${valueText(after, unit)}, ${growth} (${signed(points, 1)} pp${noise ? ', within noise' : ''})`;
 }
 
 const byTotal = {
@@ -64,7 +77,7 @@ const byTotal = {
 };
 
 const VIEWS = {
-  flame: { ...byTotal, shade: (m, node, settings) => node ? m.shades[m.frame[node]] : settings.rootShade },
+  flame: { ...byTotal, shade: (m, node, settings) => node ? m.extra[m.frame[node]] : settings.rootShade },
   hotcold: {
     ...byTotal,
     shade: (m, node, { steps }) => level(m.self[m.type][node] / m.total[m.type][0], steps),
@@ -74,15 +87,16 @@ const VIEWS = {
   diff: {
     shade(m, node, { steps }) {
       const [before, after] = [m.total[0], m.total[1]], change = after[node] * m.factor - before[node];
+      if (Math.abs(change) <= m.margin(node)) return steps.length;
       const n = level(Math.abs(change) / Math.max(before[0], after[0] * m.factor), steps);
       return change < 0 ? steps.length - n : steps.length + n;
     },
     describe: (m, node, unit) =>
-      `: ${changeText(m.total[0][node], m.total[1][node] * m.factor, [m.total[0][0], m.total[1][0] * m.factor], unit)}`,
+      `: ${changeText(m.total[0][node], m.total[1][node] * m.factor, [m.total[0][0], m.total[1][0] * m.factor], unit, m.margin(node))}`,
     details: (m, node, unit) => {
       const wholes = [m.total[0][0], m.total[1][0] * m.factor];
       const list = [
-        ['total', changeText(m.total[0][node], m.total[1][node] * m.factor, wholes, unit)],
+        ['total', changeText(m.total[0][node], m.total[1][node] * m.factor, wholes, unit, m.margin(node))],
         ['self', changeText(m.self[0][node], m.self[1][node] * m.factor, wholes, unit)],
       ];
       if (m.factor !== 1) list.push(['after, as measured', valueText(m.total[1][node], unit)]);

@@ -1,0 +1,71 @@
+-- Two sides, each a profile or several runs, made into a diff and into a report: what the recipes that compare share.
+
+local canonical = require "flamegraph.canonical"
+local judge = require "flamegraph.judge"
+local profile = require "flamegraph.profile"
+local runs = require "flamegraph.runs"
+local sides = require "flamegraph.sides"
+
+local compared = {}
+
+-- { before = f(each of before), after = … }; nil, message, code of the first that fails.
+local function of_both(before, after, f)
+  local out = {}
+  for _, side in ipairs(sides.names) do
+    out[side] = {}
+    for i, p in ipairs(side == "before" and before or after) do
+      local made, message, code = f(p)
+      if not made then return nil, ("%s, profile %d: %s"):format(side, i, message), code end
+      out[side][i] = made
+    end
+  end
+  return out
+end
+
+--- A diff of two sides, their frames made canonical first.
+-- @tparam {Profile,...} before
+-- @tparam {Profile,...} after
+-- @tparam table comparing the arguments of fg.arg.comparing
+-- @tparam[opt] table more `type`: the value type; `lines`: source lines are to stay apart
+-- @treturn Profile|nil nil, message, code
+function compared.diff(before, after, comparing, more)
+  more = more or {}
+  local both = { before = before, after = after }
+  if not comparing.no_canonical then
+    local rename = canonical.matcher { templates = comparing.no_templates, lines = more.lines }
+    local message, code
+    both, message, code = of_both(before, after, function(p) return p:filter { rename = rename } end)
+    if not both then return nil, message, code end
+  end
+  return profile.diff(both.before, both.after, { type = more.type, normalize = comparing.normalize,
+    units_before = comparing.units_before, units_after = comparing.units_after })
+end
+
+-- The factor is that of the picture; there, sums of runs are compared, here, means.
+local function options_of(diff, comparing, before, after, type)
+  return { budgets = {}, level = 0.01, floor = 1, sampling = true, type = type,
+    factor = diff:meta "factor" * #after / #before, normalize = diff:meta "normalize",
+    names = runs.namer { canonical = not comparing.no_canonical, templates = comparing.no_templates } }
+end
+
+--- What changed, function by function, for a report (see verdict_report.of).
+-- @tparam {Profile,...} before
+-- @tparam {Profile,...} after
+-- @tparam Profile diff of these
+-- @tparam table comparing as for compared.diff
+-- @tparam[opt] string type the value type
+-- @treturn table|nil nil, message, code
+function compared.changes(before, after, diff, comparing, type)
+  local options = options_of(diff, comparing, before, after, type)
+  local taken, message, code = of_both(before, after, function(p) return runs.count(p, options) end)
+  if not taken then return nil, message, code end
+  local result
+  result, message, code = judge.runs(taken, options)
+  if not result then return nil, message, code end
+  result.answer = #result.changed > 0 and "changed" or "no change beyond noise"
+  result.quality = { before = sides.quality(before), after = sides.quality(after) }
+  result.notes = diff:warnings()
+  return result
+end
+
+return compared

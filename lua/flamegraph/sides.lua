@@ -1,0 +1,76 @@
+-- What is to be known of the two sides of a comparison: how their profiles were taken, how good they are, where they
+-- differ.
+
+local profile = require "flamegraph.profile"
+
+local sides = { names = { "before", "after" } }
+
+local function mean(list, get)
+  local sum = 0
+  for _, p in ipairs(list) do sum = sum + (get(p) or 0) end
+  return sum / #list
+end
+
+local function most(list, get)
+  local best = 0
+  for _, p in ipairs(list) do best = math.max(best, get(p) or 0) end
+  return best
+end
+
+local function first_start(list)
+  local least
+  for _, p in ipairs(list) do
+    local start = p:meta "start"
+    if start and (not least or start < least) then least = start end
+  end
+  return least
+end
+
+--- The quality of a side's profiles.
+-- @tparam {Profile,...} list
+-- @treturn table `runs`; `samples`, `lost`, `failed`, `truncated` and `duration` (seconds) of a run in the mean;
+--   `unknown`, the greatest share; `collector`, `engine`, `start` (ns) where these are known
+function sides.quality(list)
+  local function of(key) return function(p) return p:quality()[key] end end
+  return { runs = #list, samples = mean(list, of "samples"), lost = mean(list, of "lost"),
+    failed = mean(list, of "failed"), truncated = mean(list, of "truncated"), unknown = most(list, of "unknown"),
+    duration = mean(list, function(p) return p:meta "duration" end) / 1e9, start = first_start(list),
+    collector = list[1]:meta "collector", engine = list[1]:meta "engine" }
+end
+
+--- A side's quality for a person: "3 runs by perf, 1,600 samples a run, 0 lost, 0 cut short, 1.2 % unknown".
+function sides.text(quality)
+  local q, a_run = quality, quality.runs == 1 and "" or " a run"
+  local by = q.collector and (" by %s%s"):format(q.collector, q.engine and " (" .. q.engine .. ")" or "") or ""
+  local parts = { ("%d run%s%s"):format(q.runs, q.runs == 1 and "" or "s", by),
+    q.samples > 0 and profile.value_text(q.samples, "count") .. a_run or "number of samples not known",
+    ("%.0f lost"):format(q.lost), ("%.0f cut short"):format(q.truncated), ("%.1f %% unknown"):format(100 * q.unknown) }
+  if q.duration > 0 then parts[#parts + 1] = profile.value_text(q.duration * 1e9, "nanoseconds") .. a_run end
+  return table.concat(parts, ", ")
+end
+
+local function far_apart(x, y)
+  return x > 0 and y > 0 and math.abs(x - y) > 0.1 * math.max(x, y)
+end
+
+--- What makes a comparison doubtful without forbidding it.
+-- @tparam {Profile,...} before
+-- @tparam {Profile,...} after
+-- @treturn {string,...}
+function sides.notes(before, after)
+  local notes = {}
+  for _, key in ipairs { "collector", "engine", "period" } do
+    local x, y = before[1]:meta(key), after[1]:meta(key)
+    if x ~= y then notes[#notes + 1] = ("%s differs: %s before, %s after"):format(key, tostring(x), tostring(y)) end
+  end
+  local x, y = sides.quality(before), sides.quality(after)
+  if far_apart(x.duration, y.duration) then
+    notes[#notes + 1] = ("duration differs: %.3g s before, %.3g s after"):format(x.duration, y.duration)
+  end
+  if x.start and y.start and y.start < x.start then
+    notes[#notes + 1] = "the runs of after are older than those of before: are they swapped?"
+  end
+  return notes
+end
+
+return sides

@@ -1,0 +1,28 @@
+/* What each run gave to each stack of a diff: filled by fg_diff_runs, carried along by what makes profiles of profiles. */
+#include "core/core.h"
+
+int fg__part_add(fg_profile *p, fg__part part) {
+    int err = fg__grow(p->ctx, &p->parts, &p->part_cap, p->part_count + 1, sizeof part);
+    if (!err) p->parts[p->part_count++] = part;
+    return err;
+}
+
+int fg__parts_map(uint32_t **ids, const fg_profile *from) {
+    *ids = NULL;
+    if (!from->part_count) return 0;
+    *ids = fg__alloc(from->ctx, from->stack_count * sizeof **ids);
+    if (!*ids) return FG_ENOMEM;
+    memset(*ids, 0xff, from->stack_count * sizeof **ids);
+    return 0;
+}
+
+int fg__parts_copy(fg_profile *to, const fg_profile *from, const uint32_t *ids) {
+    memcpy(to->runs, from->runs, sizeof to->runs);
+    for (size_t i = 0; i < from->part_count; i++) {
+        fg__part part = from->parts[i];
+        part.stack = ids[part.stack];
+        int err = part.stack == FG__NONE ? 0 : fg__part_add(to, part);
+        if (err) return err;
+    }
+    return 0;
+}
