@@ -49,7 +49,7 @@ LINES = [
 
     {"line": "flame-graph hce --pid $P --duration 30 --output node.svg", "on": "node", "frames": WORK},
     {"line": "flame-graph bun --pid $P", "on": "bun", "frames": WORK},
-    {"line": "flame-graph bun --pid $P --duration 30 --output bun.svg", "on": "bun", "frames": WORK},
+    {"line": "flame-graph bun --pid $(pgrep -f \"bun run\") --duration 30 --output bun.svg", "on": "bun", "frames": WORK},
     {"line": "flame-graph perf --pid $P --duration 30 --output perf.svg", "on": "rust", "frames": NATIVE},
     {"line": "flame-graph perf $P", "on": "rust", "frames": NATIVE},
     {"line": 'flame-graph perf --cmd "cargo bench" --output bench.svg', "folder": "bench",
