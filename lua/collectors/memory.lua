@@ -31,6 +31,14 @@ local function jemalloc(args)
   return fg.sample { sampler = "jemalloc", pid = args.pid, duration = args.duration, growth = args.growth }
 end
 
+local function malloc(args)
+  if args.growth then
+    return nil, "what malloc gives is seen, not what is freed: --growth takes jemalloc, Python or --url", "INVAL"
+  end
+  warn(args, "each of its allocations takes about a microsecond longer while it is watched")
+  return fg.sample { sampler = "malloc", pid = args.pid, duration = args.duration, period = args.period }
+end
+
 -- ---- over HTTP --------------------------------------------------------------------------------------------------
 
 -- The address of the profile: --url alone names the service, and with a path the endpoint.
@@ -76,6 +84,7 @@ end
 
 local native = engines.declare("memory", {
   { name = "jemalloc", summary = "the heap profile that jemalloc keeps by itself", collect = jemalloc },
+  { name = "malloc", summary = "probes on malloc and its like: what is allocated from now on", collect = malloc },
 })
 
 local function no_way(args)
@@ -104,6 +113,7 @@ return fg.collector {
   description = "Python: tracemalloc, turned on in the running interpreter (CPython 3.8 to 3.13) and off again. C, C++ "
     .. "and Rust with jemalloc: the heap profile that it keeps, where the program was started with "
     .. "MALLOC_CONF=prof:true (Rust: _RJEM_MALLOC_CONF); prof_active:false besides keeps it off until it is watched. "
+    .. "Native programs without it: what malloc and its like give from now on, by probes. "
     .. "--url takes a heap profile over HTTP, in pprof's format or jemalloc's. With --growth, what was in use at the "
     .. "beginning (Python: at half of the time) and at the end is compared.",
   examples = {
@@ -122,6 +132,8 @@ return fg.collector {
     fg.arg.duration "10s",
     engines.argument(native),
     { "growth", type = "boolean", help = "compare what is in use at two moments" },
+    { "period", type = "integer", min = 1, max = 1 << 30, default = 100,
+      help = "malloc: one allocation of so many is a sample" },
     { "depth", type = "integer", min = 1, max = 1000, default = 16, help = "Python: frames of each stack, at most" },
     fg.arg.output(),
   },

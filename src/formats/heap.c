@@ -240,6 +240,12 @@ static bool is_allocator(const fg_profile *p, uint32_t id) {
     return false;
 }
 
+size_t fg__heap_allocator_frames(const fg_profile *p, const uint32_t *frames, size_t n) {
+    size_t first = 0;
+    while (first < n && is_allocator(p, frames[first])) first++;
+    return first < n ? first : 0;
+}
+
 /* The true numbers behind what was sampled, of objects whose mean size is known. */
 static void unsample(double *objects, double *bytes, double rate) {
     if (*objects <= 0 || *bytes <= 0 || rate <= 0) return;
@@ -268,12 +274,11 @@ static int resolve(reader *r, const stack *s, size_t *n) {
 }
 
 static int put_stack(reader *r, stack *s) {
-    size_t n, first = 0;
+    size_t n, first;
     double *v = s->numbers;
     int err = resolve(r, s, &n);
     if (err || !n) return err;
-    while (first < n && is_allocator(r->p, r->frames[first])) first++;
-    if (first == n) first = 0;
+    first = fg__heap_allocator_frames(r->p, r->frames, n);
     for (size_t i = first, j = n; i + 1 < j; i++) {
         uint32_t frame = r->frames[i];
         r->frames[i] = r->frames[--j];

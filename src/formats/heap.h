@@ -13,4 +13,7 @@ typedef enum fg__heap_as { FG__HEAP_USE, FG__HEAP_BEFORE, FG__HEAP_AFTER } fg__h
  */
 int fg__heap_read_live(fg_profile *p, const void *bytes, size_t n, uint64_t pid, fg__heap_as as);
 
+/* How many of the innermost frames (the first ones here) are the allocator's own; 0 where all are. */
+size_t fg__heap_allocator_frames(const fg_profile *p, const uint32_t *frames, size_t n);
+
 #endif
