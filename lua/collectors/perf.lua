@@ -75,6 +75,53 @@ local function sample(args)
   }
 end
 
+local function has_perf(args)
+  if args and args.unwind == "dwarf" then return nil, "what perf record --call-graph dwarf writes is not read" end
+  local done = fg.spawn { "perf", "--version", stderr = "null" }
+  if done and done.status == 0 then return true end
+  return nil, "there is no perf", "sudo apt install linux-perf"
+end
+
+-- The words of perf record.
+local function recording(args, command, file)
+  local words = { "perf", "record", "--quiet", "--output", file, "--freq", args.rate,
+    "--call-graph", "fp" }
+  local function add(...)
+    for _, word in ipairs { ... } do words[#words + 1] = word end
+  end
+  if args.event then add("--event", args.event) end
+  if args.no_inherit then add "--no-inherit" end
+  if command then
+    add("--", table.unpack(command))
+  else
+    add("--pid", args.pid, "--", "sleep", seconds_of(args))
+  end
+  return words
+end
+
+local function record(args)
+  local command, why = target_of(args)
+  if why then return nil, why, "INVAL" end
+  local file = os.tmpname()
+  local words = recording(args, command, file)
+  words.wait, words.stdin, words.stdout, words.stderr = false, true, "inherit", command and "inherit" or "capture"
+  local child <close>, message, code = fg.spawn(words) -- luacheck: ignore child
+  if not child then return nil, message, code end
+  local done = child:wait()
+  if not done then -- Ctrl-C: perf then writes what it has
+    child:kill "INT"
+    done = child:wait "10s"
+  end
+  local p
+  p, message, code = fg.read(file, { lines = args.lines })
+  os.remove(file)
+  if not p then
+    local said = done and done.stderr or ""
+    return nil, said ~= "" and ("perf record: " .. said:gsub("%s+$", "")) or message, code
+  end
+  return p, command and done and done.status or nil
+end
+
 return fg.collector {
   name = "perf",
   summary = "Profile a native program, or any command: where is CPU time spent?",
@@ -106,5 +153,6 @@ return fg.collector {
   engines = {
     { name = "events", summary = "built in, perf_event_open", collect = sample,
       check = function() return fg.right "perf" end }, -- a process that refuses is refused by the sampler
+    { name = "perf", summary = "perf record", collect = record, check = has_perf },
   },
 }

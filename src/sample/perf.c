@@ -3,7 +3,7 @@
  *
  *   event ──▶ rings ──▶ raw stacks, counted ──▶ (sampling is over) names ──▶ profile
  *
- * With frame pointers the kernel walks the stacks. With call frame information (`unwind = "dwarf"`) it copies the top of
+ * With frame pointers the kernel walks the stacks, and what these miss at the inner end is added (callers.h). With call frame information (`unwind = "dwarf"`) it copies the top of
  * each, and the copy is unwound here at once, so that memory does not grow with the samples.
  *
  * Where it is allowed, the events are of the CPUs and not of the threads, and what others do is dropped here. An event of
@@ -19,6 +19,7 @@
 #include <sys/sysinfo.h>
 #include <time.h>
 #include <unistd.h>
+#include "sample/callers.h"
 #include "sample/command.h"
 #include "sample/perf_event.h"
 #include "sample/watch.h"
@@ -27,6 +28,7 @@
 
 enum { USUAL_RATE = 99, RING = 512 << 10, STACK_RING = 2 << 20, USUAL_STACK = 8192, MOST_STACK = 65528 };
 enum { FEW_SAMPLES = 10 };       /* of a thread, for its first one to matter */
+enum { MUCH = 5 };               /* one in so many stacks is cut short: that is worth a hint */
 enum { MOST_COPIED = 32 << 20 }; /* bytes a second, of everybody's stacks */
 
 typedef struct options {
@@ -95,6 +97,10 @@ static struct perf_event_attr attributes(const struct perf *s, const options *o)
         attr.sample_type |= PERF_SAMPLE_REGS_USER | PERF_SAMPLE_STACK_USER;
         attr.sample_regs_user = fg__registers_mask();
         attr.sample_stack_user = (uint32_t)(o->stack ? o->stack & ~UINT64_C(7) : USUAL_STACK);
+    } else if (fg__registers_mask()) {
+        attr.sample_type |= PERF_SAMPLE_REGS_USER | PERF_SAMPLE_STACK_USER;
+        attr.sample_regs_user = fg__registers_mask();
+        attr.sample_stack_user = FG__CALLERS_COPY;
     }
     return attr;
 }
@@ -261,17 +267,27 @@ static void split_chain(struct perf *s, fg__raw_key *key, const fg__perf_sample 
     key->user = (uint16_t)(n - kernel);
 }
 
-static void unwind(struct perf *s, fg__raw_key *key, const fg__perf_sample *sample) {
+/* The addresses that a sample's copy of the stack leads to. */
+static fg__unwound unwind(struct perf *s, const fg__raw_key *key, const fg__perf_sample *sample,
+                          uint64_t *out, size_t *n, size_t most) {
     fg__registers registers;
-    size_t n = 0;
-    if (sample->abi != PERF_SAMPLE_REGS_ABI_64) {
-        s->watch.truncated += sample->abi != PERF_SAMPLE_REGS_ABI_NONE;
-        return;
-    }
+    *n = 0;
+    if (sample->abi != PERF_SAMPLE_REGS_ABI_64)
+        return sample->abi == PERF_SAMPLE_REGS_ABI_NONE ? FG__UNWOUND_WHOLE : FG__UNWOUND_LOST;
     fg__registers_from_perf(&registers, s->events.attr.sample_regs_user, sample->registers);
-    fg__unwound how = fg__unwind(s->addresses + key->kernel, &n, (size_t)(FG__STACK_DEPTH - key->kernel),
-                                 s->watch.spaces[key->space], &registers, sample->stack, sample->stack_n);
-    s->watch.truncated += how != FG__UNWOUND_WHOLE;
+    return fg__unwind(out, n, most, s->watch.spaces[key->space], &registers, sample->stack, sample->stack_n);
+}
+
+/* The user's half of the stack, behind the kernel's. */
+static void add_user(struct perf *s, fg__raw_key *key, const fg__perf_sample *sample) {
+    uint64_t near[FG__CALLERS_NEAR], *user = s->addresses + key->kernel;
+    size_t n, most = (size_t)(FG__STACK_DEPTH - key->kernel);
+    if (s->dwarf) {
+        s->watch.truncated += unwind(s, key, sample, user, &n, most) != FG__UNWOUND_WHOLE;
+    } else {
+        bool whole = unwind(s, key, sample, near, &n, FG__CALLERS_NEAR) == FG__UNWOUND_WHOLE;
+        n = fg__callers_join(user, key->user, most, near, n, whole);
+    }
     key->user = (uint16_t)n;
 }
 
@@ -298,7 +314,7 @@ static int on_record(void *user, const fg__record *record) {
     if (!err) err = fg__watch_name(&key.thread, &s->watch, record->pid, record->tid);
     if (err) return err;
     split_chain(s, &key, &sample);
-    if (s->dwarf) unwind(s, &key, &sample);
+    add_user(s, &key, &sample);
     return fg__raws_add(s->base.ctx, &s->watch.raws, &key, s->addresses, 1, (int64_t)sample.period);
 }
 
@@ -377,6 +393,8 @@ static int describe(struct perf *s, double seconds) {
             "%lld threads and processes were started, and what each does in its first %.3g ms is "
             "seen as root only, or after: sudo sysctl kernel.perf_event_paranoid=0",
             (long long)s->watch.forked, 1e3 / s->rate);
+    if (!err && !s->dwarf && s->watch.truncated > s->watch.raws.total / MUCH && fg__registers_mask())
+        err = fg_profile_note(p, "--unwind dwarf finds callers in programs that have no frame pointers");
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
     if (!err) err = fg_meta_set_number(p, "sampler_cpu", (int64_t)cpu.tv_sec * 1000000000 + cpu.tv_nsec);
     return err;
