@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+"""What `flame-graph perf` costs the program that it looks at, and the machine, beside `perf record`.
+
+    tests/bench/perf.py [--seconds N] [--rounds N] [--write]
+
+In each round one busy program runs alone and under each sampler, in a random order, for as long. Its speed is rounds of
+its loop for each second of its own CPU time: what others do on the machine at the same time does not count. A figure is
+the median over the rounds of the speed beside that of running alone in the same round. The samplers' CPU time includes
+starting; ours includes naming the stacks and writing the profile, which for theirs is the work of `perf script` and what
+comes behind it, measured apart. With --write the table goes into docs/overhead.md.
+"""
+import argparse
+import json
+import os
+import random
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+BUILD = Path(os.environ.get("FG_BUILD", HERE.parent.parent / "build"))
+PAGE = HERE.parent.parent / "docs" / "overhead.md"
+BEGIN, END = "<!-- ./dev bench perf --write -->\n", "<!-- end -->\n"
+
+
+def fail(message):
+    sys.exit(f"bench: {message}")
+
+
+def ours(pid, seconds, folder, rate, unwind):
+    return [[BUILD / "flame-graph", "perf", "--quiet", "--pid", pid, "--duration", seconds, "--rate", rate, "--unwind", unwind,
+             "--type", "samples", "--output", folder / "ours.folded"]]
+
+
+def theirs(pid, seconds, folder, rate, unwind):
+    graph = {"fp": "fp", "dwarf": "dwarf,8192"}[unwind]
+    return [["perf", "record", "--quiet", "--event", "cpu-clock", "--freq", rate, "--call-graph", graph, "--pid", pid,
+             "--output", folder / "perf.data", "--", "sleep", seconds],
+            ["sh", "-c", f"perf script --input {folder}/perf.data >{folder}/perf.txt"]]
+
+
+SIDES = {"flame-graph": ours, "perf record": theirs}
+CASES = [(rate, unwind, side) for rate, unwind in ((99, "fp"), (999, "fp"), (99, "dwarf"), (999, "dwarf"))
+         for side in SIDES]
+
+
+def told(process):
+    process.stdin.write("\n")
+    process.stdin.flush()
+    return json.loads(process.stdout.readline())
+
+
+def speed(before, after):
+    return (after["rounds"] - before["rounds"]) / (after["cpu"] - before["cpu"])
+
+
+def run(command, folder):
+    """CPU seconds of a command and what it starts."""
+    with open(folder / "log", "wb") as log:
+        process = subprocess.Popen([str(word) for word in command], stdout=log, stderr=log)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        fail(f"{' '.join(map(str, command))}: {(folder / 'log').read_text(errors='replace')}")
+    return usage.ru_utime + usage.ru_stime
+
+
+def samples_of(side, folder):
+    if side == "flame-graph":
+        return sum(int(line.rpartition(" ")[2]) for line in (folder / "ours.folded").read_text().splitlines())
+    return len(re.findall(r"^\S.*cpu-clock", (folder / "perf.txt").read_text(errors="replace"), re.M))
+
+
+def measure(process, case, options, folder):
+    rate, unwind, side = case
+    sampling, *later = SIDES[side](process.pid, options.seconds, folder, rate, unwind)
+    before = told(process)
+    cpu = run(sampling, folder)
+    after = told(process)
+    return {"speed": speed(before, after), "cpu": cpu, "later": sum(run(command, folder) for command in later),
+            "samples": samples_of(side, folder), "busy": after["cpu"] - before["cpu"]}
+
+
+def alone(process, options):
+    before = told(process)
+    subprocess.run(["sleep", str(options.seconds)], check=True)
+    return speed(before, told(process))
+
+
+def table(rows, base, options):
+    yield (f"One busy thread, stacks of some 24 frames, {options.rounds} rounds of {options.seconds} s. Running alone in each "
+           f"round, its speed varied by {(max(base) / min(base) - 1) * 100:.1f} %: smaller differences mean nothing.\n")
+    yield "| rate | callers by | sampler | speed of the program | samples per second of its CPU time | CPU of the sampler | "
+    yield "to a readable profile |\n|---|---|---|---|---|---|---|\n"
+    for (rate, unwind, side), measured in rows.items():
+        slower = statistics.median(row["speed"] / own for row, own in zip(measured, base))
+        each = sum(row["samples"] for row in measured) / sum(row["busy"] for row in measured)
+        cpu, later = (statistics.median(row[key] / options.seconds for row in measured) for key in ("cpu", "later"))
+        by = {"fp": "frame pointers", "dwarf": "call frame information"}[unwind]
+        yield (f"| {rate} Hz | {by} | {side} | {slower:.3f} | {each:.0f} | {cpu * 100:.2f} % | "
+               + (f"and {later * 100:.2f} %, perf script |\n" if later else "included |\n"))
+
+
+def write(text):
+    page = PAGE.read_text()
+    before, begin, rest = page.partition(BEGIN)
+    after = rest.partition(END)[2]
+    if not begin:
+        fail(f"{PAGE} has no line {BEGIN}")
+    PAGE.write_text(before + BEGIN + text + END + after)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Measure what the native sampler costs beside perf record.")
+    parser.add_argument("--seconds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--write", action="store_true", help="put the table into docs/overhead.md")
+    options = parser.parse_args()
+    if not shutil.which("perf"):
+        fail("there is no perf; install it with: apt install linux-perf")
+    base, rows = [], {case: [] for case in CASES}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        subprocess.run(["cc", "-O2", "-g", "-pthread", "-fno-omit-frame-pointer", HERE / "programs" / "native.c", "-o",
+                        folder / "native"], check=True)
+        process = subprocess.Popen([folder / "native"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        try:
+            for _ in range(options.rounds):
+                for case in random.sample([None, *CASES], len(CASES) + 1):
+                    if case:
+                        rows[case].append(measure(process, case, options, folder))
+                    else:
+                        base.append(alone(process, options))
+        finally:
+            process.kill()
+            process.communicate()
+    text = "".join(table(rows, base, options))
+    print(text)
+    if options.write:
+        write(text)
+
+
+if __name__ == "__main__":
+    main()
