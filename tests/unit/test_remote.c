@@ -256,9 +256,26 @@ static void a_read_goes_on(void **state) {
     stop();
 }
 
+/* Wait until the target is in that system call. */
+static void wait_for_call(long number) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/syscall", (int)child);
+    for (int i = 0; i < 10000; i++) {
+        long in = -1;
+        FILE *file = fopen(path, "r");
+        assert_non_null(file);
+        if (fscanf(file, "%ld", &in) != 1) in = -1;
+        fclose(file);
+        if (in == number) return;
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    fail_msg("the target does not come to system call %ld", number);
+}
+
 static void a_lock_is_no_place_to_rest(void **state) {
     (void)state;
     start(wait_for_lock);
+    wait_for_call(SYS_futex);
     fg__remote *r = visit(0.1);
     assert_int_equal(fg__remote_stop_when(r, fg__remote_resting, NULL), FG_ETIMEOUT);
     assert_non_null(strstr(fg_error(ctx), "left alone"));
