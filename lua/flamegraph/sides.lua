@@ -17,13 +17,15 @@ local function most(list, get)
   return best
 end
 
-local function first_start(list)
-  local least
+-- When the first and the last of them were started; nil: not known.
+local function started(list)
+  local first, last
   for _, p in ipairs(list) do
     local start = p:meta "start"
-    if start and (not least or start < least) then least = start end
+    if not start then return nil end
+    first, last = math.min(first or start, start), math.max(last or start, start)
   end
-  return least
+  return first, last
 end
 
 --- The quality of a side's profiles.
@@ -34,7 +36,7 @@ function sides.quality(list)
   local function of(key) return function(p) return p:quality()[key] end end
   return { runs = #list, samples = mean(list, of "samples"), lost = mean(list, of "lost"),
     failed = mean(list, of "failed"), truncated = mean(list, of "truncated"), unknown = most(list, of "unknown"),
-    duration = mean(list, function(p) return p:meta "duration" end) / 1e9, start = first_start(list),
+    duration = mean(list, function(p) return p:meta "duration" end) / 1e9, start = (started(list)),
     collector = list[1]:meta "collector", engine = list[1]:meta "engine" }
 end
 
@@ -67,7 +69,8 @@ function sides.notes(before, after)
   if far_apart(x.duration, y.duration) then
     notes[#notes + 1] = ("duration differs: %.3g s before, %.3g s after"):format(x.duration, y.duration)
   end
-  if x.start and y.start and y.start < x.start then
+  local _, last = started(after)
+  if x.start and last and last < x.start then -- runs that were taken in turn are neither older nor newer
     notes[#notes + 1] = "the runs of after are older than those of before: are they swapped?"
   end
   return notes

@@ -4,6 +4,7 @@ local args = require "flamegraph.args"
 local collect = require "flamegraph.collect"
 local commands = require "flamegraph.commands"
 local files = require "flamegraph.files"
+local loop = require "flamegraph.loop"
 local profile = require "flamegraph.profile"
 local spawn = require "flamegraph.spawn"
 
@@ -31,13 +32,6 @@ function trial.order(pairs_, random)
   return list
 end
 
--- The argument of a collector that takes a command line: what stands behind `--`.
-local function command_argument(declaration)
-  for _, name in ipairs { "command", "cmd" } do
-    if args.has(declaration.args, name) then return name end
-  end
-end
-
 -- A command that profiles itself: into the file that FG_PROFILE names.
 local function run_itself(command, path)
   local ended, why, code = spawn { "sh", "-c", command, stdout = "null", env = { FG_PROFILE = path } }
@@ -52,6 +46,41 @@ local function run_itself(command, path)
     .. "command"):format(command, message), failed
 end
 
+-- The collector runs the command; what that writes is nobody's, the reports are ours.
+local function run_by_collector(name, command, values)
+  values.cmd = "exec >/dev/null\n" .. command
+  local p, status, code = collect.collect(name, values)
+  if not p then return nil, status, code end
+  if math.tointeger(status) and status ~= 0 then
+    return nil, ("'%s' ended with status %d"):format(command, status), "REMOTE"
+  end
+  return p
+end
+
+local tries, pause, longest = 40, 0.05, 24 * 3600 -- a runtime is attached to when it is there: within two seconds
+
+-- A collector that attaches: the command is started, and profiled until it ends.
+local function attach(name, command, values)
+  local child <close>, why, code = spawn { "sh", "-c", command, stdout = "null", wait = false }
+  if not child then return nil, why, code end
+  values.pid, values.duration = child.pid, longest
+  local p
+  for _ = 1, tries do
+    loop.sleep(pause)
+    if not child:running() then break end
+    p, why, code = collect.collect(name, values)
+    if p or code == "INTERRUPTED" then break end
+  end
+  if not p then
+    return nil, ("'%s' (process %d): %s"):format(command, child.pid, why or "it ended before it could be profiled"), code
+  end
+  local ended = child:wait()
+  if not ended or ended.status ~= 0 then
+    return nil, ("'%s' ended with status %s"):format(command, ended and tostring(ended.status)), "REMOTE"
+  end
+  return p
+end
+
 --- Profile one variant once.
 -- @tparam table what `command` or `url`, `collector`, `path` (where the run is kept), `values` (more for the collector)
 -- @treturn Profile|nil nil, message, code
@@ -59,16 +88,20 @@ function trial.run(what)
   if not what.collector then return run_itself(what.command, what.path) end
   local found = commands.find(what.collector, "collector")
   if not found then return nil, ("there is no collector %s"):format(what.collector), "INVAL" end
+  local function has(name) return args.has(found.declaration.args, name) end
   local values = {}
   for key, value in pairs(what.values or {}) do values[key] = value end
-  if what.command then
-    local name = command_argument(found.declaration)
-    if not name then return nil, ("the collector %s takes no command"):format(what.collector), "INVAL" end
-    values[name] = { "sh", "-c", what.command }
-  else
+  local p, why, code
+  if not what.command then
     values.url = what.url
+    p, why, code = collect.collect(what.collector, values)
+  elseif has "cmd" then
+    p, why, code = run_by_collector(what.collector, what.command, values)
+  elseif has "pid" then
+    p, why, code = attach(what.collector, what.command, values)
+  else
+    why, code = ("the collector %s takes neither a command nor a process"):format(what.collector), "INVAL"
   end
-  local p, why, code = collect.collect(what.collector, values)
   if not p then return nil, why, code end
   local ok
   ok, why, code = p:write(what.path)

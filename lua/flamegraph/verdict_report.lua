@@ -25,9 +25,11 @@ local function noise_of(f)
   return f.dispersion > 2 and "run-to-run" or "sampling"
 end
 
--- What would settle a feature.
+-- What would settle a feature: more runs than there were, whatever a lucky estimate says.
 local function settles(f)
-  local runs = f.settled > 0 and f.settled < 1e6 and ("%d runs a side"):format(f.settled) or "no number of runs"
+  local least = math.min(#f.before, #f.after) + 1
+  local runs = f.settled > 0 and f.settled < 1e6 and ("%d runs a side"):format(math.max(f.settled, least))
+    or "no number of runs"
   if noise_of(f) == "sampling" then return runs .. ", or a higher rate or longer runs by as much" end
   return runs .. " (a higher rate does not help)"
 end

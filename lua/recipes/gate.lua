@@ -72,9 +72,22 @@ end
 
 -- ---- making runs ------------------------------------------------------------------------------------------------
 
+-- Further arguments of the collector, NAME=VALUE.
+local function more_values(args)
+  local values = {}
+  for _, text in ipairs(args.with or {}) do
+    local name, value = text:match "^([%w_-]+)=(.*)$"
+    if not name then return nil, ("--with takes NAME=VALUE, not '%s'"):format(text), "INVAL" end
+    values[(name:gsub("-", "_"))] = value
+  end
+  return values
+end
+
 local function variant(args, side)
+  local values = assert(more_values(args))
+  if not (args[side .. "_cmd"] or args.cmd) then values.duration = args.duration end
   return { command = args[side .. "_cmd"] or args.cmd, url = args[side .. "_url"] or args.url,
-    collector = args.collector, values = { duration = args.duration } }
+    collector = args.collector, values = values }
 end
 
 -- One pair; profiles go to the end of the lists unless it warms up.
@@ -256,6 +269,7 @@ return fg.recipe {
     { "after_url", type = "url", help = "service to judge" },
     fg.arg.url { help = "service to calibrate with" },
     { "collector", type = "collector", help = "what makes the profiles" },
+    { "with", metavar = "NAME=VALUE", list = true, help = "any other argument of the collector: rate=999" },
     fg.arg.duration { default = "10s", help = "how long a run of a service is profiled" },
     { "runs", type = "integer", min = 2, default = 20, help = "runs a side; with --max-runs, runs between two looks" },
     { "max_runs", type = "integer", min = 2, help = "go on until it is settled, at most so many runs a side" },

@@ -205,21 +205,24 @@ static int note_rates(fg_profile *p, const fg_profile *a, const fg_profile *b) {
     return err;
 }
 
-/* The time when the last run of a side was started; 0: not known. */
-static int64_t started(const side *s) {
-    int64_t last = 0;
+/* When the first and the last run of a side were started; false: not known. */
+static bool started(const side *s, int64_t *first, int64_t *last) {
+    *first = INT64_MAX;
+    *last = 0;
     for (size_t i = 0; i < s->n; i++) {
         int64_t start = fg_meta_number(s->runs[i].p, "start");
-        if (start > last) last = start;
+        if (start < *first) *first = start;
+        if (start > *last) *last = start;
     }
-    return last;
+    return *first > 0;
 }
 
+/* Runs that were taken in turn are neither older nor newer. */
 static int note_order(fg_profile *p, const side *a, const side *b) {
-    int64_t x = started(a), y = started(b);
-    if (x <= 0 || y <= 0 || y >= x) return 0;
+    int64_t before, after, none;
+    if (!started(a, &before, &none) || !started(b, &none, &after) || after >= before) return 0;
     return fg_profile_note(p, "after is older than before, by %.4g s: are the two swapped?",
-                           (double)(x - y) / 1e9);
+                           (double)(before - after) / 1e9);
 }
 
 /* Metadata of a diff: what both sides agree on, and the way of comparing. */
