@@ -72,7 +72,8 @@ local function attach(name, command, values)
     if p or code == "INTERRUPTED" then break end
   end
   if not p then
-    return nil, ("'%s' (process %d): %s"):format(command, child.pid, why or "it ended before it could be profiled"), code
+    why = why or "it ended before it could be profiled"
+    return nil, ("'%s' (process %d): %s"):format(command, child.pid, why), code
   end
   local ended = child:wait()
   if not ended or ended.status ~= 0 then
