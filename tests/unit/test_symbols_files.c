@@ -1,0 +1,167 @@
+/*
+ * Names that are not in the file itself: a library is made, stripped, and given its symbols back in each of the ways
+ * that distributions have.
+ */
+#include "profiles.h"
+#include <lzma.h>
+#include "symbols/symbols.h"
+
+enum { AT = 0x10000000, MAPPED = 0x100000 };
+
+static char folder[] = "/tmp/fg-symbols-XXXXXX";
+static fg_profile *profile;
+static fg__symbols *symbols;
+static fg__space *space;
+
+__attribute__((format(printf, 1, 2))) static void run(const char *format, ...) {
+    char command[2048];
+    int n = snprintf(command, sizeof command, "cd %s && ", folder);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(command + n, sizeof command - (size_t)n, format, args);
+    va_end(args);
+    if (system(command) != 0) fail_msg("this failed (gcc and binutils are needed): %s", command);
+}
+
+static const char *path_of(const char *name) {
+    static char path[256];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
+static int make_library(void **state) {
+    if (open_ctx(state) || !mkdtemp(folder)) return -1;
+    FILE *file = fopen(path_of("f.c"), "w");
+    if (!file) return -1;
+    fputs("static inline __attribute__((always_inline)) int inlined(int x) {\n"
+          "  __asm__ volatile(\"inside: nop\" : \"+r\"(x));\n" /* line 2 */
+          "  return x + 1;\n"
+          "}\n"
+          "static __attribute__((noinline)) int hidden(int x) {\n"
+          "  return inlined(x) * 2;\n" /* line 6 */
+          "}\n"
+          "int shown(int x) { return hidden(x) + 1; }\n",
+          file);
+    fclose(file);
+    run("gcc -O1 -g -shared -fPIC -Wl,--build-id -o full.so f.c && strip -o stripped.so full.so");
+    return 0;
+}
+
+static int remove_library(void **state) {
+    run("rm -rf %s", folder);
+    return close_ctx(state);
+}
+
+/* A space with one file in it, as of a recording. */
+static void begin(const char *name, const fg__symbols_options *options, const uint8_t *build_id,
+                  size_t size) {
+    profile = new_profile("samples", "count");
+    fg__mapping mapping = {.start = AT, .end = AT + MAPPED, .path = path_of(name)};
+    mapping.build_id = build_id;
+    mapping.build_id_size = size;
+    assert_int_equal(fg__symbols_new(&symbols, ctx, profile, options), 0);
+    assert_int_equal(fg__space_new(&space, symbols, 0, false), 0);
+    assert_int_equal(fg__space_map(space, &mapping), 0);
+}
+
+static void end(void) {
+    fg__symbols_free(symbols);
+    fg_profile_free(profile);
+}
+
+/* Where the label in the inlined function is, in all of the files. */
+static uint64_t inside(void) {
+    uint64_t address;
+    begin("full.so", NULL, NULL, 0);
+    assert_true(fg__space_symbol(&address, space, "/full.so", "inside"));
+    end();
+    return address;
+}
+
+static fg_frame frame_at(size_t i, uint64_t address, size_t expected) {
+    const uint32_t *frames;
+    size_t n;
+    if (fg__space_frames(&frames, &n, space, address, false)) fail_msg("%s", fg_error(ctx));
+    assert_int_equal(n, expected);
+    return fg_profile_frame_at(profile, frames[i]);
+}
+
+static void a_stripped_file_says_its_name(void **state) {
+    (void)state;
+    uint64_t address = inside();
+    begin("stripped.so", &(fg__symbols_options){.inlined = true}, NULL, 0);
+    assert_string_equal(frame_at(0, address, 1).name, "[stripped.so]");
+    end();
+}
+
+static void symbols_by_debuglink(void **state) {
+    (void)state;
+    uint64_t address = inside();
+    run("mkdir -p .debug && objcopy --only-keep-debug full.so .debug/linked.debug && cd .debug && "
+        "objcopy --add-gnu-debuglink=linked.debug ../stripped.so ../linked.so");
+    begin("linked.so", &(fg__symbols_options){.inlined = true, .lines = true}, NULL, 0);
+    fg_frame f = frame_at(0, address, 2);
+    assert_string_equal(f.name, "inlined");
+    assert_int_equal(f.kind, FG_KIND_INLINED);
+    assert_int_equal(f.line, 2);
+    f = frame_at(1, address, 2);
+    assert_int_equal(f.line, 6);
+    assert_non_null(strstr(f.file, "f.c"));
+    end();
+}
+
+static void a_debug_file_of_another_build_is_left(void **state) {
+    (void)state;
+    uint64_t address = inside();
+    run("mkdir -p .debug && gcc -O2 -g -shared -fPIC -Wl,--build-id -o other.so f.c && "
+        "objcopy --only-keep-debug full.so .debug/wrong.debug && cd .debug && "
+        "objcopy --add-gnu-debuglink=wrong.debug ../stripped.so ../wrong.so && "
+        "objcopy --only-keep-debug ../other.so wrong.debug && printf x >>wrong.debug");
+    begin("wrong.so", NULL, NULL, 0);
+    assert_string_equal(frame_at(0, address, 1).name, "[wrong.so]");
+    end();
+}
+
+static void symbols_in_gnu_debugdata(void **state) {
+    (void)state;
+    enum { MOST = 1 << 20 };
+    uint64_t address = inside();
+    static uint8_t plain[MOST], packed[MOST];
+    size_t n, packed_n = 0;
+    run("strip --strip-debug --strip-symbol=inside -o small full.so");
+    FILE *file = fopen(path_of("small"), "r");
+    assert_non_null(file);
+    n = fread(plain, 1, sizeof plain, file);
+    fclose(file);
+    assert_int_equal(lzma_easy_buffer_encode(6, LZMA_CHECK_CRC32, NULL, plain, n, packed, &packed_n, MOST),
+                     LZMA_OK);
+    file = fopen(path_of("small.xz"), "w");
+    assert_non_null(file);
+    assert_int_equal(fwrite(packed, 1, packed_n, file), packed_n);
+    fclose(file);
+    run("objcopy --add-section .gnu_debugdata=small.xz stripped.so packed.so");
+    begin("packed.so", NULL, NULL, 0);
+    assert_string_equal(frame_at(0, address, 1).name, "hidden");
+    end();
+}
+
+static void another_file_gives_no_names(void **state) {
+    (void)state;
+    static const uint8_t other[20] = {1, 2, 3};
+    uint64_t address = inside();
+    begin("full.so", NULL, other, sizeof other);
+    assert_string_equal(frame_at(0, address, 1).name, "[full.so]");
+    assert_int_equal(fg__symbols_notes(symbols), 0);
+    assert_int_equal(profile->note_count, 1);
+    assert_non_null(strstr(fg__string_at(profile, profile->notes[0]).bytes, "replaced or deleted"));
+    end();
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_stripped_file_says_its_name),         cmocka_unit_test(symbols_by_debuglink),
+        cmocka_unit_test(a_debug_file_of_another_build_is_left), cmocka_unit_test(symbols_in_gnu_debugdata),
+        cmocka_unit_test(another_file_gives_no_names),
+    };
+    return cmocka_run_group_tests(tests, make_library, remove_library);
+}
