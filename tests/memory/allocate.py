@@ -68,7 +68,17 @@ def waits_for_lock():
     lock.acquire()
 
 
+def cost():
+    """CPU time of an allocation, in nanoseconds, again and again: for the bench."""
+    while True:
+        start = time.thread_time_ns()
+        for _ in range(100):
+            [bytes(600) for _ in range(200)]
+        print((time.thread_time_ns() - start) / 20000, flush=True)
+
+
 DOES = {
+    "cost": cost,
     "busy": busy,
     "sleeping": watch_forever,
     "long sleep": lambda: (worker(), time.sleep(1000)),
