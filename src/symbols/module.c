@@ -120,6 +120,7 @@ static void read_segments(fg__module *m) {
         if (!gelf_getphdr(m->elf.elf, (int)i, &header) || header.p_type != PT_LOAD) continue;
         m->segments[m->segment_count].offset = header.p_offset;
         m->segments[m->segment_count].size = header.p_filesz;
+        m->segments[m->segment_count].code = header.p_flags & PF_X;
         m->segments[m->segment_count++].address = header.p_vaddr;
     }
 }
@@ -134,14 +135,21 @@ int fg__module_open(fg__module *m) {
     return 0;
 }
 
+/*
+ * Pages are mapped whole, and segments begin and end within them: a page may be of two. What is asked about is where
+ * code is mapped, so that a segment of code has it before others, even for what is beside it on its pages.
+ */
 uint64_t fg__module_address(const fg__module *m, uint64_t offset) {
     enum { PAGE = 4096 };
-    for (int slack = 0; slack <= PAGE; slack += PAGE) /* pages are mapped whole, segments end within */
+    for (int pass = 0; pass < 4; pass++) {
+        bool code = pass < 2;
+        uint64_t slack = pass % 2 ? PAGE : 0;
         for (size_t i = 0; i < m->segment_count; i++) {
-            uint64_t from = m->segments[i].offset & ~(uint64_t)(slack ? PAGE - 1 : 0);
-            if (offset >= from && offset - from < m->segments[i].size + (uint64_t)slack)
+            uint64_t from = slack ? m->segments[i].offset & ~(slack - 1) : m->segments[i].offset;
+            if (m->segments[i].code == code && offset >= from && offset - from < m->segments[i].size + slack)
                 return offset - m->segments[i].offset + m->segments[i].address;
         }
+    }
     return offset;
 }
 

@@ -86,6 +86,7 @@ typedef struct fg__module {
     bool debug_tried;
     struct {
         uint64_t offset, size, address;
+        bool code;
     } segments
         [FG__SEGMENTS_MAX]; /* that can be loaded: where file offsets are in the module's own addresses */
     size_t segment_count;

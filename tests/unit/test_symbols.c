@@ -2,6 +2,7 @@
  * Symbols: addresses of this very process, of the kernel and of a JIT, to names; files that are not what was mapped.
  */
 #include "profiles.h"
+#include "symbols/module.h"
 #include <dlfcn.h>
 #include <stdio.h>
 #include <sys/auxv.h>
@@ -93,8 +94,21 @@ static void addresses_of_nothing(void **state) {
     end();
 }
 
+/* As lld lays files out: the page where the read-only segment ends is that where code begins, mapped twice. */
+static void a_page_of_two_segments_is_that_of_code(void **state) {
+    (void)state;
+    static const fg__module m = {
+        .segments = {{.offset = 0, .size = 0x2c140, .address = 0},
+                     {.offset = 0x2c140, .size = 0xe2ba0, .address = 0x2d140, .code = true}},
+        .segment_count = 2};
+    assert_int_equal(fg__module_address(&m, 0x2c000), 0x2d000);
+    assert_int_equal(fg__module_address(&m, 0x2c140), 0x2d140);
+    assert_int_equal(fg__module_address(&m, 0x100), 0x100);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_page_of_two_segments_is_that_of_code),
         cmocka_unit_test(functions_of_this_program),
         cmocka_unit_test(functions_of_libraries),
         cmocka_unit_test(functions_of_the_vdso),
