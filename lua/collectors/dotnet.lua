@@ -35,9 +35,13 @@ local function await_socket(pid)
   return fg.dotnet.socket(pid)
 end
 
+local function label(name, frame)
+  return frame.kind == "dotnet" and fg.dotnet.readable(name) or name
+end
+
 local function readable(args, p, message, code)
   if not p or args.raw then return p, message, code end
-  return p:filter { rename = fg.dotnet.readable }
+  return p:filter { rename = label }
 end
 
 local function sample(args)
