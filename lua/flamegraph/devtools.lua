@@ -65,17 +65,19 @@ local function watch(opened, threads, seconds, start)
   return true
 end
 
--- Stacks below a frame for their thread.
-local function tower(p, title)
-  local with = profile.new((function()
-    local types = {}
-    for i, kind in ipairs(p:types()) do types[i] = { kind.name, kind.unit } end
-    return types
-  end)())
+local function types_of(p)
+  local types = {}
+  for i, kind in ipairs(p:types()) do types[i] = { kind.name, kind.unit } end
+  return types
+end
+
+-- The same stacks, below a frame where one is given, with other value types where those are.
+local function remade(p, root, types)
+  local made = profile.new(types or types_of(p))
   for frames, _, values in p:stacks() do
-    with:add(table.move(frames, 1, #frames, 2, { title }), values)
+    made:add(root and table.move(frames, 1, #frames, 2, { root }) or frames, values)
   end
-  return with
+  return made:meta { samples = p:quality().samples }
 end
 
 local function stop_all(threads, stop, format, towers)
@@ -85,7 +87,7 @@ local function stop_all(threads, stop, format, towers)
     local p
     if text then p, why, kind = profile.parse(text, { expect = format, name = thread.title }) end
     if p then
-      parts[#parts + 1] = towers and tower(p, thread.title) or p
+      parts[#parts + 1] = towers and remade(p, thread.title) or p
     elseif kind ~= "EMPTY" and thread.gone then
       ended = ended + 1
     elseif kind ~= "EMPTY" then
@@ -167,17 +169,19 @@ function devtools.heap(opened, options)
   if options.allocated then
     asked.includeObjectsCollectedByMajorGC, asked.includeObjectsCollectedByMinorGC = true, true
   end
-  return record(opened, {
+  local p, message, code = record(opened, {
     format = "heapprofile",
     start = function(thread)
       return calls(thread, { { "HeapProfiler.enable" }, { "HeapProfiler.startSampling", asked } })
     end,
     stop = function(thread)
-      local text, message, code = thread:ask("HeapProfiler.stopSampling", nil, 60)
+      local text, why, kind = thread:ask("HeapProfiler.stopSampling", nil, 60)
       thread:call "HeapProfiler.disable"
-      return text, message, code
+      return text, why, kind
     end,
   }, options)
+  if not p then return nil, message, code end
+  return options.allocated and remade(p, nil, { { "alloc_space", "bytes" } }) or p
 end
 
 return devtools

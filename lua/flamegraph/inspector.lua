@@ -111,6 +111,7 @@ local function wake(found, configured)
   while op.now() < ends do
     local url, opened = answering(found.pid, function(socket) return not before[socket.port] end)
     if url then return url, opened end
+    if not process.find(found.pid) then return nil, ("process %d has ended meanwhile"):format(found.pid), "IO" end
     pause() -- Ctrl-C does not leave here: what was opened is to be closed
   end
   return nil, ("process %d was asked to open its inspector and did not within %g s; it tells why on its stderr")

@@ -2,6 +2,7 @@
 #include "formats/cpuprofile.h"
 #include <math.h>
 #include "formats/json_reader.h"
+#include "formats/v8.h"
 
 /* ---- nodes --------------------------------------------------------------------------------------------- */
 
@@ -53,44 +54,20 @@ static int on_name(void *user, const char *bytes, size_t n) {
     return n ? fg__string_intern(&c->frame.name, c->p, bytes, n) : 0;
 }
 
-static int hex(char c) {
-    return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
-}
-
-/* A file's URL is shown as its path: file:///a%20b.js → /a b.js. Others stay (node:fs, https://…, wasm://…).
- */
 static int on_url(void *user, const char *bytes, size_t n) {
     cpuprofile *c = user;
-    if (n < 7 || strncmp(bytes, "file://", 7) != 0) return fg__string_intern(&c->frame.file, c->p, bytes, n);
-    bytes += 7;
-    n -= 7;
-    if (!memchr(bytes, '%', n)) return fg__string_intern(&c->frame.file, c->p, bytes, n);
-    char *path = fg__alloc(c->ctx, n);
-    if (!path) return FG_ENOMEM;
-    size_t length = 0;
-    for (size_t i = 0; i < n; i++) {
-        bool coded = bytes[i] == '%' && n - i > 2 && hex(bytes[i + 1]) >= 0 && hex(bytes[i + 2]) >= 0;
-        path[length++] = coded ? (char)(hex(bytes[i + 1]) * 16 + hex(bytes[i + 2])) : bytes[i];
-        if (coded) i += 2;
-    }
-    int err = fg__string_intern(&c->frame.file, c->p, path, length);
-    fg_free(c->ctx, path);
-    return err;
-}
-
-static uint32_t line_number(double line) {
-    return line >= 1 && line <= INT32_MAX ? (uint32_t)line : 0;
+    return fg__v8_file(&c->frame.file, c->p, bytes, n);
 }
 
 static int on_line(void *user, const fg__json_number *n) {
     cpuprofile *c = user;
-    c->frame.line = line_number(n->real + 1);
+    c->frame.line = fg__v8_line(n->real + 1);
     return 0;
 }
 
 static int on_tick_line(void *user, const fg__json_number *n) {
     cpuprofile *c = user;
-    c->tick.line = line_number(n->real);
+    c->tick.line = fg__v8_line(n->real);
     return 0;
 }
 
@@ -126,8 +103,8 @@ static int close_node(void *user) {
     if (fg__ids_find(&c->ids, c->id) != FG__NONE)
         return fg__fail(c->ctx, FG_EFORMAT, "node %lld is there twice", (long long)c->id);
     int err = fg__grow(c->ctx, &c->nodes, &c->node_cap, c->ids.count + 1, sizeof *c->nodes);
-    if (!err && !c->frame.name) err = fg__string_intern(&c->frame.name, c->p, "(anonymous)", 11);
-    c->frame.kind = c->frame.file || c->frame.line ? FG_KIND_JS : FG_KIND_NATIVE;
+    if (!err) err = fg__v8_complete(&c->frame, c->p);
+    if (err) return err;
     cpu_node node = {.parent = FG__NONE, .hits = c->hits};
     node.role = role_of(c, fg__string_at(c->p, c->frame.name).bytes);
     c->has_outside |= node.role == NODE_IDLE || node.role == NODE_PROGRAM;

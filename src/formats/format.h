@@ -4,7 +4,7 @@
  *
  *   formats.c  the table, recognition by content         input.c   windows on files, pipes and memory; gzip,
  * zstd output.c   buffered output that appears whole         read.c    fg_read, fg_parse and a file for each
- * format: folded.c perf_script.c pprof.c cpuprofile.c svg.c speedscope.c summary.c …
+ * format: folded.c perf_script.c pprof.c cpuprofile.c heapprofile.c svg.c speedscope.c summary.c …
  */
 #ifndef FG_FORMAT_H
 #define FG_FORMAT_H
@@ -97,7 +97,7 @@ typedef struct fg_format {
 } fg_format;
 
 extern const fg_format fg__folded, fg__perf_script, fg__perf_data, fg__pprof, fg__cpuprofile, fg__svg_reader,
-    fg__speedscope, fg__json, fg__markdown, fg__nettrace_format, fg__heap;
+    fg__speedscope, fg__json, fg__markdown, fg__nettrace_format, fg__heap, fg__heapprofile;
 
 /* NULL-terminated. */
 extern const fg_format *const fg__formats[];

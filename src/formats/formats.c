@@ -8,6 +8,7 @@ const fg_format *const fg__formats[] = {
     &fg__folded,
     &fg__pprof,
     &fg__cpuprofile,
+    &fg__heapprofile,
     &fg__perf_data,
     &fg__heap,
     &fg__perf_script,

@@ -67,11 +67,16 @@ const programs = {
     require('node:inspector').open(0, '127.0.0.1');
     setInterval(both, 33);
   },
+  // Of ten arrays one stays.
   allocates: () => {
-    globalThis.kept = [];
-    globalThis.grow = function grow() { globalThis.kept.push(new Array(2048).fill(globalThis.kept.length)); };
-    globalThis.waste = function waste() { return new Array(2048).fill(1).length; };
-    setInterval(() => { globalThis.grow(); for (let i = 0; i < 9; i++) globalThis.waste(); }, 2);
+    const kept = [];
+    const array = () => new Array(2048).fill(kept.length);
+    function grow() { kept.push(array()); }
+    function waste() { return array().length; }
+    setInterval(() => {
+      grow();
+      for (let i = 0; i < 9; i++) waste();
+    }, 2);
   },
   // A service without an endpoint for profiles.
   service: () => {
