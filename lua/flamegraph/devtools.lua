@@ -152,12 +152,21 @@ function devtools.cpu(opened, options)
   }, options)
 end
 
+-- Node before 20 takes no notice of being asked for objects that were collected.
+local function knows_collected(opened)
+  local version = opened:evaluate "process.version"
+  local major = tonumber(tostring(version):match "^v(%d+)%.")
+  if not major or major >= 20 then return true end
+  return nil, ("what was collected meanwhile needs Node 20; this is %s"):format(version), "UNSUPPORTED"
+end
+
 --- Profile what a process allocates.
 -- @tparam Session opened
 -- @tparam table options
 -- @tparam number|string options.duration how long
 -- @tparam[opt="32k"] integer|string options.interval bytes between two samples, on average
--- @tparam[opt=false] boolean options.allocated all that was allocated; otherwise what of it is still there at the end
+-- @tparam[opt=false] boolean options.allocated all that was allocated (Node 20 and later); otherwise what of it is still
+--   there at the end
 -- @tparam[opt=true] boolean options.workers Node's worker threads as well
 -- @tparam[opt=false] boolean options.threads a tower for each thread
 -- @treturn Profile|nil bytes by stack; nil, message, code
@@ -165,6 +174,10 @@ end
 function devtools.heap(opened, options)
   options = check.options("fg.devtools.heap", options, { duration = "!seconds", interval = "bytes",
     allocated = "boolean", workers = "boolean", threads = "boolean" })
+  if options.allocated then
+    local ok, why, code = knows_collected(opened)
+    if not ok then return nil, why, code end
+  end
   local asked = { samplingInterval = options.interval or 32768 }
   if options.allocated then
     asked.includeObjectsCollectedByMajorGC, asked.includeObjectsCollectedByMinorGC = true, true
