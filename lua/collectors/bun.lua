@@ -132,6 +132,7 @@ local function jitdump(args)
   p, message, code = p:filter { rename = without_tier, ignore = "^JSC PerfLog$" } -- it writes the dump
   if not p then return nil, message, code end
   p:note "[bun]: Bun's own code, and functions that the JIT has not compiled yet"
+  p:note "[unknown]: functions that it compiled last, as it writes its dump in blocks"
   return p:meta { collector = "bun", engine = "jitdump" }
 end
 

@@ -165,8 +165,8 @@ end
 -- @tparam table options
 -- @tparam number|string options.duration how long
 -- @tparam[opt="32k"] integer|string options.interval bytes between two samples, on average
--- @tparam[opt=false] boolean options.allocated all that was allocated (Node 20 and later); otherwise what of it is still
---   there at the end
+-- @tparam[opt=false] boolean options.allocated all that was allocated (Node 20 and later); otherwise what of it is
+--   still there at the end
 -- @tparam[opt=true] boolean options.workers Node's worker threads as well
 -- @tparam[opt=false] boolean options.threads a tower for each thread
 -- @treturn Profile|nil bytes by stack; nil, message, code

@@ -4,27 +4,31 @@
 
 const spent = {};
 
-// Works for a time, by the clock, under the name of its caller.
-function until(end) {
+// Works off a number of units, under the name of its caller. Units, not time: a machine that takes the processor away
+// for a while changes nothing about the shares of samples.
+function units(count) {
   let x = 0;
-  while (performance.now() < end) for (let i = 0; i < 2000; i++) x += i * i;
+  for (let i = 0; i < count * 100000; i++) x = (x * 31 + i) | 0;
   return x;
 }
 
-function timed(name, work, ms) {
+function timed(name, work) {
   const start = performance.now();
-  work(start + ms);
+  work();
   spent[name] = (spent[name] || 0) + performance.now() - start;
 }
 
-// Not as the last thing that they do: JavaScriptCore has proper tail calls, which leave no frame.
-function heavy(end) { return until(end) + 1; }
-function light(end) { return until(end) + 2; }
-function in_worker(end) { return until(end) + 3; }
+// Not as the last thing that they do: JavaScriptCore has proper tail calls,
+// which leave no frame.
+function heavy() { return units(40) + 1; }
+function light() { return units(20) + 2; }
+function in_worker() { return units(40) + 3; }
+function short_heavy() { return units(2) + 4; }
+function short_light() { return units(1) + 5; }
 
 function both() {
-  timed('heavy', heavy, 20);
-  timed('light', light, 10);
+  timed('heavy', heavy);
+  timed('light', light);
 }
 
 const { Worker, isMainThread } = require('node:worker_threads');
@@ -44,12 +48,14 @@ const programs = {
     next();
     setInterval(next, 200);
   },
-  worker: () => setInterval(() => in_worker(performance.now() + 20), 33),
-  // Called often enough to be compiled.
+  worker: () => setInterval(() => in_worker(), 33),
+  // Called often enough to be compiled; and a new function each time, as JavaScriptCore writes its dump in blocks.
   hot: () => setInterval(() => {
+    const another = new Function('n', 'let x = 0; for (let i = 0; i < n; i++) x += i * ' + Math.random() + '; return x;');
+    for (let i = 0; i < 200; i++) another(100);
     for (let i = 0; i < 100; i++) {
-      heavy(performance.now() + 0.2);
-      light(performance.now() + 0.1);
+      short_heavy();
+      short_light();
     }
   }, 33),
   idle: () => setInterval(() => {}, 1000),
@@ -90,7 +96,7 @@ const programs = {
   // Never gets back to its event loop.
   for_ever: () => {
     console.log('ready');
-    for (;;) heavy(performance.now() + 5);
+    for (;;) heavy();
   },
 };
 
