@@ -92,11 +92,23 @@ local function no_way(args)
   return nil, text:format(args.pid, language(args)), "INVAL"
 end
 
+-- What was allocated from now on and is still there at the end.
+local function v8(args)
+  local session, message, code = fg.devtools.attach(args.pid)
+  if not session then return nil, message, code end
+  local closing <close> = session -- luacheck: ignore closing
+  local p
+  p, message, code = fg.devtools.heap(session, { duration = args.duration })
+  if not p then return nil, message, code end
+  p:note "of what was allocated while it was watched"
+  return p:meta { engine = "devtools" }
+end
+
 local ways = {
   python = tracemalloc,
   native = function(args) return engines.collect(native, args) end,
   go = no_way,
-  node = no_way,
+  node = v8,
 }
 
 local function collect(args)
@@ -114,6 +126,7 @@ return fg.collector {
     .. "and Rust with jemalloc: the heap profile that it keeps, where the program was started with "
     .. "MALLOC_CONF=prof:true (Rust: _RJEM_MALLOC_CONF); prof_active:false besides keeps it off until it is watched. "
     .. "Native programs without it: what malloc and its like give from now on, by probes. "
+    .. "Node: V8's sampled heap over the DevTools protocol, of what is allocated from now on. "
     .. "--url takes a heap profile over HTTP, in pprof's format or jemalloc's. With --growth, what was in use at the "
     .. "beginning (Python: at half of the time) and at the end is compared.",
   examples = {
@@ -127,7 +140,7 @@ return fg.collector {
     { "path", default = "/debug/pprof/heap", help = "where that is, unless --url has a path" },
     fg.arg.token(),
     fg.arg.api_key(),
-    { "lang", type = "enum", choices = { "auto", "native", "python" }, default = "auto",
+    { "lang", type = "enum", choices = { "auto", "native", "node", "python" }, default = "auto",
       help = "what the program is written in" },
     fg.arg.duration "10s",
     engines.argument(native),
