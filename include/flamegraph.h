@@ -113,6 +113,7 @@ typedef enum fg_kind {
     FG_KIND_GO,
     FG_KIND_DOTNET,
     FG_KIND_JAVA,
+    FG_KIND_WAITING,
     FG_KIND_COUNT
 } fg_kind;
 

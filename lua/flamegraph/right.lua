@@ -5,7 +5,8 @@ local rights = require "flamegraph.rights"
 
 --- Whether the kernel lets us do something, as far as that shows without trying; for the `check` of an engine.
 -- @tparam string name "ptrace" (attach), "memory" (read another's memory), "perf" (perf_event_open), "perf_kernel"
---   (with what happens in the kernel), "bpf" (BPF programs), "tracefs" (tracepoints)
+--   (with what happens in the kernel), "perf_trace" (with what tracepoints tell), "bpf" (BPF
+--   programs), "tracefs" (tracepoints' descriptions)
 -- @tparam[opt] integer pid to which process
 -- @treturn true|nil nil, which right is missing, and the command that grants it
 -- @usage check = function(args) return fg.right("ptrace", args and args.pid) end

@@ -5,7 +5,7 @@ static const char *const kind_names[FG_KIND_COUNT] = {
     [FG_KIND_UNKNOWN] = "unknown", [FG_KIND_NATIVE] = "native",   [FG_KIND_KERNEL] = "kernel",
     [FG_KIND_JIT] = "jit",         [FG_KIND_INLINED] = "inlined", [FG_KIND_JS] = "js",
     [FG_KIND_PYTHON] = "python",   [FG_KIND_RUST] = "rust",       [FG_KIND_GO] = "go",
-    [FG_KIND_DOTNET] = "dotnet",   [FG_KIND_JAVA] = "java",
+    [FG_KIND_DOTNET] = "dotnet",   [FG_KIND_JAVA] = "java",       [FG_KIND_WAITING] = "waiting",
 };
 
 const char *fg_kind_name(fg_kind kind) {

@@ -9,12 +9,13 @@
 
 /* Runtimes, hues some 30° apart. Unknown is the classical warm range, nameless is grey. */
 static const fg__stop runtimes[FG__GROUP_COUNT] = {
-    [FG_KIND_UNKNOWN] = {.84f, .48f, .085f, 68, 34},  [FG_KIND_NATIVE] = {.87f, .51f, .115f, 95, 22},
-    [FG_KIND_KERNEL] = {.80f, .48f, .105f, 18, 22},   [FG_KIND_JIT] = {.87f, .50f, .115f, 120, 22},
-    [FG_KIND_INLINED] = {.86f, .49f, .075f, 185, 22}, [FG_KIND_JS] = {.85f, .49f, .105f, 148, 22},
-    [FG_KIND_PYTHON] = {.82f, .50f, .085f, 258, 22},  [FG_KIND_RUST] = {.81f, .50f, .110f, 50, 22},
-    [FG_KIND_GO] = {.85f, .50f, .085f, 218, 22},      [FG_KIND_DOTNET] = {.81f, .50f, .095f, 298, 22},
-    [FG_KIND_JAVA] = {.82f, .50f, .095f, 345, 22},    [FG__GROUP_NAMELESS] = {.84f, .43f, .006f, 260, 0},
+    [FG_KIND_UNKNOWN] = {.84f, .48f, .085f, 68, 34},    [FG_KIND_NATIVE] = {.87f, .51f, .115f, 95, 22},
+    [FG_KIND_KERNEL] = {.80f, .48f, .105f, 18, 22},     [FG_KIND_JIT] = {.87f, .50f, .115f, 120, 22},
+    [FG_KIND_INLINED] = {.86f, .49f, .075f, 185, 22},   [FG_KIND_JS] = {.85f, .49f, .105f, 148, 22},
+    [FG_KIND_PYTHON] = {.82f, .50f, .085f, 258, 22},    [FG_KIND_RUST] = {.81f, .50f, .110f, 50, 22},
+    [FG_KIND_GO] = {.85f, .50f, .085f, 218, 22},        [FG_KIND_DOTNET] = {.81f, .50f, .095f, 298, 22},
+    [FG_KIND_JAVA] = {.82f, .50f, .095f, 345, 22},      [FG_KIND_WAITING] = {.80f, .44f, .055f, 240, 14},
+    [FG__GROUP_NAMELESS] = {.84f, .43f, .006f, 260, 0},
 };
 
 static const fg__stop hot[] = {
@@ -213,10 +214,19 @@ unsigned fg__frame_group(const fg_profile *p, uint32_t id) {
 
 const char *fg__group_name(unsigned group) {
     static const char *const names[FG__GROUP_COUNT] = {
-        [FG_KIND_UNKNOWN] = "other", [FG_KIND_NATIVE] = "native",   [FG_KIND_KERNEL] = "kernel",
-        [FG_KIND_JIT] = "JIT",       [FG_KIND_INLINED] = "inlined", [FG_KIND_JS] = "JavaScript",
-        [FG_KIND_PYTHON] = "Python", [FG_KIND_RUST] = "Rust",       [FG_KIND_GO] = "Go",
-        [FG_KIND_DOTNET] = ".NET",   [FG_KIND_JAVA] = "Java",       [FG__GROUP_NAMELESS] = "no symbol",
+        [FG_KIND_UNKNOWN] = "other",
+        [FG_KIND_NATIVE] = "native",
+        [FG_KIND_KERNEL] = "kernel",
+        [FG_KIND_JIT] = "JIT",
+        [FG_KIND_INLINED] = "inlined",
+        [FG_KIND_JS] = "JavaScript",
+        [FG_KIND_PYTHON] = "Python",
+        [FG_KIND_RUST] = "Rust",
+        [FG_KIND_GO] = "Go",
+        [FG_KIND_DOTNET] = ".NET",
+        [FG_KIND_JAVA] = "Java",
+        [FG_KIND_WAITING] = "waiting",
+        [FG__GROUP_NAMELESS] = "no symbol",
     };
     return names[group];
 }

@@ -242,55 +242,6 @@ static int open_perf(fg__sampler *base, const void *given) {
 
 /* ---- run ----------------------------------------------------------------------------------------------- */
 
-/* No code of a program is there: what a frame pointer register held was none, and the kernel followed it. */
-static bool is_stray(uint64_t address) {
-    return address < 4096 || address >> 63;
-}
-
-/* The kernel's list has both halves, each behind a mark. */
-static void split_chain(struct perf *s, fg__raw_key *key, const fg__perf_sample *sample) {
-    uint64_t context = PERF_CONTEXT_USER;
-    size_t n = 0, kernel = 0;
-    for (uint64_t i = 0; i < sample->chain_n && n < FG__STACK_DEPTH; i++) {
-        uint64_t address = sample->chain[i];
-        if (address >= PERF_CONTEXT_MAX) {
-            context = address;
-        } else if (context == PERF_CONTEXT_KERNEL) {
-            s->addresses[n++] = address;
-            kernel++;
-        } else if (context == PERF_CONTEXT_USER) {
-            if (is_stray(address)) break;
-            s->addresses[n++] = address;
-        }
-    }
-    key->kernel = (uint16_t)kernel;
-    key->user = (uint16_t)(n - kernel);
-}
-
-/* The addresses that a sample's copy of the stack leads to. */
-static fg__unwound unwind(struct perf *s, const fg__raw_key *key, const fg__perf_sample *sample,
-                          uint64_t *out, size_t *n, size_t most) {
-    fg__registers registers;
-    *n = 0;
-    if (sample->abi != PERF_SAMPLE_REGS_ABI_64)
-        return sample->abi == PERF_SAMPLE_REGS_ABI_NONE ? FG__UNWOUND_WHOLE : FG__UNWOUND_LOST;
-    fg__registers_from_perf(&registers, s->events.attr.sample_regs_user, sample->registers);
-    return fg__unwind(out, n, most, s->watch.spaces[key->space], &registers, sample->stack, sample->stack_n);
-}
-
-/* The user's half of the stack, behind the kernel's. */
-static void add_user(struct perf *s, fg__raw_key *key, const fg__perf_sample *sample) {
-    uint64_t near[FG__CALLERS_NEAR], *user = s->addresses + key->kernel;
-    size_t n, most = (size_t)(FG__STACK_DEPTH - key->kernel);
-    if (s->dwarf) {
-        s->watch.truncated += unwind(s, key, sample, user, &n, most) != FG__UNWOUND_WHOLE;
-    } else {
-        bool whole = unwind(s, key, sample, near, &n, FG__CALLERS_NEAR) == FG__UNWOUND_WHOLE;
-        n = fg__callers_join(user, key->user, most, near, n, whole);
-    }
-    key->user = (uint16_t)n;
-}
-
 /* Whether a record is of what is to be profiled. */
 static bool concerns(struct perf *s, const fg__record *record) {
     bool others = record->type == PERF_RECORD_LOST || record->type == PERF_RECORD_THROTTLE;
@@ -313,8 +264,8 @@ static int on_record(void *user, const fg__record *record) {
     int err = fg__watch_space(&key.space, &s->watch, record->pid);
     if (!err) err = fg__watch_name(&key.thread, &s->watch, record->pid, record->tid);
     if (err) return err;
-    split_chain(s, &key, &sample);
-    add_user(s, &key, &sample);
+    fg__watch_chain(&key, s->addresses, &sample);
+    fg__watch_user(&s->watch, &key, s->addresses, &s->events, &sample, s->dwarf);
     return fg__raws_add(s->base.ctx, &s->watch.raws, &key, s->addresses, 1, (int64_t)sample.period);
 }
 

@@ -58,18 +58,53 @@ static bool is_word(const char *text) {
     return *text && !text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")];
 }
 
-int fg__tracepoint_id(uint64_t *out, fg_ctx *ctx, const char *group, const char *name) {
+/* The folder of the descriptions; the caller closes *out. */
+static int open_tracefs(int *out, fg_ctx *ctx, const char *group, const char *name) {
     if (!is_word(group) || !is_word(name))
         return fg__fail(ctx, FG_EINVAL, "a tracepoint is named GROUP:NAME, not \"%s:%s\"", group, name);
     const char *path = fg__tracefs();
-    int folder = path ? open(path, O_DIRECTORY | O_CLOEXEC) : own_tracefs();
-    if (folder < 0) return fg__rights_refused(ctx, FG__RIGHT_TRACEFS, 0, errno);
+    *out = path ? open(path, O_DIRECTORY | O_CLOEXEC) : own_tracefs();
+    return *out < 0 ? fg__rights_refused(ctx, FG__RIGHT_TRACEFS, 0, errno) : 0;
+}
+
+static int refuse_tracepoint(fg_ctx *ctx, int error, const char *group, const char *name) {
+    if (error != ENOENT) return fg__rights_refused(ctx, FG__RIGHT_TRACEFS, 0, error);
+    return fg__fail(ctx, FG_EINVAL, "this kernel has no tracepoint %s:%s", group, name);
+}
+
+int fg__tracepoint_id(uint64_t *out, fg_ctx *ctx, const char *group, const char *name) {
+    int folder, err = open_tracefs(&folder, ctx, group, name);
+    if (err) return err;
     bool found = read_id(out, folder, group, name);
     int error = errno;
     close(folder);
-    if (found) return 0;
-    if (error != ENOENT) return fg__rights_refused(ctx, FG__RIGHT_TRACEFS, 0, error);
-    return fg__fail(ctx, FG_EINVAL, "this kernel has no tracepoint %s:%s", group, name);
+    return found ? 0 : refuse_tracepoint(ctx, error, group, name);
+}
+
+/* "field:long prev_state;	offset:32;	size:8;" */
+static bool find_field(uint32_t *out, const char *text, const char *field) {
+    char wanted[80];
+    unsigned size = 0;
+    snprintf(wanted, sizeof wanted, " %s;", field);
+    const char *at = strstr(text, wanted);
+    return at && sscanf(at + strlen(wanted), " offset:%u; size:%u", out, &size) == 2 && size == 8;
+}
+
+int fg__tracepoint_field(uint32_t *out, fg_ctx *ctx, const char *group, const char *name, const char *field) {
+    char path[256], text[8192];
+    int folder, err = open_tracefs(&folder, ctx, group, name);
+    if (err) return err;
+    snprintf(path, sizeof path, "events/%s/%s/format", group, name);
+    int fd = openat(folder, path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
+    int error = errno;
+    if (fd >= 0) close(fd);
+    close(folder);
+    if (n < 0) return refuse_tracepoint(ctx, error, group, name);
+    text[n] = '\0';
+    if (find_field(out, text, field)) return 0;
+    return fg__fail(ctx, FG_EUNSUPPORTED, "this kernel's tracepoint %s:%s has no field %s", group, name,
+                    field);
 }
 
 static int unknown(fg_ctx *ctx, const char *name) {

@@ -16,5 +16,7 @@ typedef struct fg__perf_event {
 int fg__perf_event_named(fg__perf_event *out, fg_ctx *ctx, const char *name);
 /* The number of a tracepoint, by tracefs; where it is not mounted, by one that only this process sees (root). */
 int fg__tracepoint_id(uint64_t *out, fg_ctx *ctx, const char *group, const char *name);
+/* Where a field of 8 bytes is in the tracepoint's records. */
+int fg__tracepoint_field(uint32_t *out, fg_ctx *ctx, const char *group, const char *name, const char *field);
 
 #endif

@@ -24,8 +24,8 @@ static int make_room(fg_ctx *ctx, fg__raws *raws, size_t n) {
     return err;
 }
 
-int fg__raws_add(fg_ctx *ctx, fg__raws *raws, const fg__raw_key *key, const uint64_t *addresses,
-                 int64_t count, int64_t weight) {
+int fg__raws_find(uint32_t *out, fg_ctx *ctx, fg__raws *raws, const fg__raw_key *key,
+                  const uint64_t *addresses) {
     size_t n = (size_t)key->kernel + key->user;
     uint64_t hash = hash_of(key, addresses);
     int err = fg__table_reserve(ctx, &raws->index, (size_t)raws->index.count + 1);
@@ -44,10 +44,22 @@ int fg__raws_add(fg_ctx *ctx, fg__raws *raws, const fg__raw_key *key, const uint
         raws->address_n += n;
         fg__table_put(&raws->index, at, hash, id);
     }
+    *out = id;
+    return 0;
+}
+
+void fg__raws_count(fg__raws *raws, uint32_t id, int64_t count, int64_t weight) {
     raws->counts[id] += count;
     raws->weights[id] += weight;
     raws->total += count;
-    return 0;
+}
+
+int fg__raws_add(fg_ctx *ctx, fg__raws *raws, const fg__raw_key *key, const uint64_t *addresses,
+                 int64_t count, int64_t weight) {
+    uint32_t id;
+    int err = fg__raws_find(&id, ctx, raws, key, addresses);
+    if (!err) fg__raws_count(raws, id, count, weight);
+    return err;
 }
 
 int fg__raws_name(uint32_t *out, fg_ctx *ctx, fg__raws *raws, const char *name) {

@@ -56,6 +56,17 @@ int fg__watch_name(uint32_t *out, fg__watch *w, uint32_t pid, uint32_t tid);
 /* It has this name from now on. */
 int fg__watch_rename(fg__watch *w, uint32_t tid, const char *name);
 
+/* ---- chain.c: the addresses of a sample, into FG__STACK_DEPTH of them ---------------------------------- */
+
+/* As the kernel has walked them: sets key->kernel and key->user. */
+void fg__watch_chain(fg__raw_key *key, uint64_t *addresses, const fg__perf_sample *sample);
+/*
+ * The user's half by the copy of the stack: the whole of it (`dwarf`; what is not whole is counted as truncated), or only
+ * the innermost callers, which frame pointers miss (callers.h).
+ */
+void fg__watch_user(fg__watch *w, fg__raw_key *key, uint64_t *addresses, const fg__events *e,
+                    const fg__perf_sample *sample, bool dwarf);
+
 /* ---- naming: raw stacks to frames, afterwards ---------------------------------------------------------- */
 
 /* Frames as they are gathered, innermost first. */

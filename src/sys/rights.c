@@ -28,6 +28,7 @@ static const struct right {
     [FG__RIGHT_PERF] = {"perf", "sample", "perf_event_open", CAP_PERFMON, "cap_perfmon"},
     [FG__RIGHT_PERF_KERNEL] = {"perf_kernel", "sample the kernel's part of", "perf_event_open", CAP_PERFMON,
                                "cap_perfmon"},
+    [FG__RIGHT_PERF_TRACE] = {"perf_trace", "trace", "perf_event_open", CAP_PERFMON, "cap_perfmon"},
     [FG__RIGHT_PERF_BUFFER] = {"perf_buffer", "get memory for the samples of", "mmap", CAP_IPC_LOCK,
                                "cap_ipc_lock,cap_perfmon"},
     [FG__RIGHT_BPF] = {"bpf", "watch with a BPF program", "bpf", CAP_BPF, "cap_bpf,cap_perfmon"},
@@ -221,14 +222,20 @@ static void say_scoped(const facts *f, fg__refusal *out) {
                           : "sudo sysctl kernel.yama.ptrace_scope=0");
 }
 
+/* The highest kernel.perf_event_paranoid that lets everybody do it. */
+static long paranoid_limit(fg__right right) {
+    return right == FG__RIGHT_PERF_TRACE ? -1 : right == FG__RIGHT_PERF_KERNEL ? 1 : 2;
+}
+
 static bool is_paranoid(const facts *f) {
-    return f->paranoid > (f->right == FG__RIGHT_PERF_KERNEL ? 1 : 2) && !privileged(f);
+    return f->paranoid > paranoid_limit(f->right) && !privileged(f);
 }
 
 static void say_paranoid(const facts *f, fg__refusal *out) {
     snprintf(out->why, sizeof out->why, "kernel.perf_event_paranoid is %ld, and this is not root",
              f->paranoid);
-    snprintf(out->remedy, sizeof out->remedy, "sudo sysctl kernel.perf_event_paranoid=1");
+    snprintf(out->remedy, sizeof out->remedy, "sudo sysctl kernel.perf_event_paranoid=%d",
+             f->right == FG__RIGHT_PERF_TRACE ? -1 : 1);
 }
 
 static bool is_over_mlock(const facts *f) {
@@ -247,6 +254,21 @@ static bool is_unprivileged(const facts *f) {
 static void say_unprivileged(const facts *f, fg__refusal *out) {
     snprintf(out->why, sizeof out->why, "it takes %s", rights[f->right].caps);
     say_setcap(f, out);
+}
+
+static bool is_without_program(const facts *f) {
+    (void)f;
+#ifdef FG_BPF
+    return false;
+#else
+    return true;
+#endif
+}
+
+static void say_without_program(const facts *f, fg__refusal *out) {
+    (void)f;
+    snprintf(out->why, sizeof out->why, "this build has no BPF program in it");
+    snprintf(out->remedy, sizeof out->remedy, "sudo apt install clang libbpf-dev, and build it anew");
 }
 
 static bool is_without_btf(const facts *f) {
@@ -303,7 +325,7 @@ static void say_error(const facts *f, fg__refusal *out) {
 #define BIT(right) (1u << (right))
 enum {
     TRACE = BIT(FG__RIGHT_PTRACE) | BIT(FG__RIGHT_READ_MEMORY),
-    PERF = BIT(FG__RIGHT_PERF) | BIT(FG__RIGHT_PERF_KERNEL),
+    PERF = BIT(FG__RIGHT_PERF) | BIT(FG__RIGHT_PERF_KERNEL) | BIT(FG__RIGHT_PERF_TRACE),
     ON_PROCESS = TRACE | PERF,
     ALL = BIT(FG__RIGHT_COUNT) - 1
 };
@@ -323,6 +345,7 @@ static const struct cause {
     {TRACE, is_scoped, say_scoped, false},
     {PERF, is_paranoid, say_paranoid, false},
     {BIT(FG__RIGHT_PERF_BUFFER), is_over_mlock, say_over_mlock, false},
+    {BIT(FG__RIGHT_BPF), is_without_program, say_without_program, false},
     {BIT(FG__RIGHT_BPF), is_unprivileged, say_unprivileged, false},
     {BIT(FG__RIGHT_BPF), is_without_btf, say_without_btf, false},
     {BIT(FG__RIGHT_TRACEFS), is_without_tracefs, say_without_tracefs, false},

@@ -13,6 +13,7 @@ typedef enum fg__right {
     FG__RIGHT_READ_MEMORY, /* process_vm_readv, /proc/PID/mem and what else needs the same right */
     FG__RIGHT_PERF,        /* perf_event_open on a process */
     FG__RIGHT_PERF_KERNEL, /* … with what it does in the kernel */
+    FG__RIGHT_PERF_TRACE,  /* … with what tracepoints tell */
     FG__RIGHT_PERF_BUFFER, /* memory that the kernel writes samples to */
     FG__RIGHT_BPF,         /* load and attach BPF programs */
     FG__RIGHT_TRACEFS,     /* read tracepoints' descriptions */
@@ -38,7 +39,7 @@ bool fg__rights_foreseen(fg__refusal *out, fg__right right, uint64_t pid);
 /* 0 where the process is there and runs; else the message: no such process, it has ended, it is a kernel thread. */
 int fg__rights_process(fg_ctx *ctx, uint64_t pid);
 
-/* The right of that name for scripts ("ptrace", "memory", "perf", "perf_kernel", "perf_buffer", "bpf", "tracefs"), or
+/* The right of that name for scripts ("ptrace", "memory", "perf", "perf_kernel", "perf_trace", "perf_buffer", "bpf", "tracefs"), or
  * FG__RIGHT_COUNT. */
 fg__right fg__right_named(const char *name);
 

@@ -24,6 +24,7 @@ PROGRAMS = {
     "rust-v0": [[*RUST, "-C", "symbol-mangling-version=v0", SOURCES / "work.rs", "-o", "rust-v0"]],
     "linked": [[*C, NO_POINTERS, "-shared", "-fPIC", SOURCES / "library.c", "-o", "libwork.so"],
                [*C, NO_POINTERS, SOURCES / "linked.c", "-L.", "-lwork", "-Wl,-rpath,$ORIGIN", "-o", "linked"]],
+    "waits": [[*C, POINTERS, SOURCES / "waits.c", "-o", "waits"]],
     "jit": [[*C, POINTERS, SOURCES / "jit.c", "-o", "jit"]],
 }
 
@@ -83,10 +84,12 @@ def flame_graph(*arguments, **how):
 class Profile:
     """What `flame-graph perf` made: `stacks` {(frame, …): samples}, `told` the summary; `error` where it made none."""
 
+    command, value = "perf", "samples"
+
     def __init__(self, folder, *arguments, picture="profile.svg", **how):
         path = pathlib.Path(folder, picture)
         path.unlink(missing_ok=True)
-        self.done = flame_graph("perf", "--output", path, *arguments, **how)
+        self.done = flame_graph(self.command, "--output", path, *arguments, **how)
         self.error = self.done.stderr
         self.stacks, self.told = {}, {}
         if path.exists():
@@ -97,7 +100,7 @@ class Profile:
             return flame_graph("file", "--quiet", "--input", path, "--output", "-", "--format", form, *more).stdout
 
         self.told = json.loads(as_("json"))
-        for line in as_("folded", "--type", "samples").splitlines():
+        for line in as_("folded", "--type", self.value).splitlines():
             stack, _, value = line.rpartition(" ")
             self.stacks[tuple(stack.split(";"))] = int(value)
 

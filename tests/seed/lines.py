@@ -52,6 +52,8 @@ LINES = [
     {"line": "flame-graph bun --pid $(pgrep -f \"bun run\") --duration 30 --output bun.svg", "on": "bun", "frames": WORK},
     {"line": "flame-graph perf --pid $P --duration 30 --output perf.svg", "on": "rust", "frames": NATIVE},
     {"line": "flame-graph perf $P", "on": "rust", "frames": NATIVE},
+    {"line": "flame-graph offcpu --pid $P --duration 30 --output offcpu.svg", "on": "rust",
+     "frames": {"schedule": 50, "^sleeping$|^runnable$": 50}},
     {"line": 'flame-graph perf --cmd "cargo bench" --output bench.svg', "folder": "bench",
      "frames": {"seed_bench::fibonacci": 30, "^cargo$": 0}, "says": [r"\d+ rounds"]},
     {"line": "flame-graph memory --pid $P --lang python --duration 30 --output memory.svg", "on": "pdie",

@@ -1,6 +1,6 @@
 // The profile in the picture, unpacked: the layout is in docs/formats.md, the other reader is payload_decode.c.
 
-const KINDS = ['unknown', 'native', 'kernel', 'JIT', 'inlined', 'JavaScript', 'Python', 'Rust', 'Go', '.NET', 'Java'];
+const KINDS = ['unknown', 'native', 'kernel', 'JIT', 'inlined', 'JavaScript', 'Python', 'Rust', 'Go', '.NET', 'Java', 'waiting'];
 const STORED = 0, HEADER = 8, SECTION = 10;
 
 function bytesOfBase64(text) {

@@ -1,0 +1,171 @@
+local fg = require "flamegraph"
+
+-- A process is watched for half a minute unless told otherwise.
+local function sampled(sampler)
+  return function(args)
+    return fg.sample {
+      sampler = sampler,
+      pid = args.pid,
+      duration = args.duration,
+      rate = args.rate,
+      min = args.min,
+      max = args.max,
+      states = args.state,
+      wakers = args.wakers,
+      cpu = args.cpu,
+      unwind = args.unwind,
+      stack = args.stack,
+      inline = args.inline,
+      lines = args.lines,
+      mangled = args.no_demangle,
+    }
+  end
+end
+
+-- ---- bpftrace ---------------------------------------------------------------------------------------------------
+
+-- The bits of prev_state (trace/events/sched.h); 0: others had the CPU.
+local states = { { 1, "sleeping" }, { 2, "uninterruptible" }, { 4, "stopped" }, { 8, "traced" } }
+
+local function state_of(bits)
+  for _, state in ipairs(states) do
+    if bits & state[1] ~= 0 then return state[2] end
+  end
+  return "runnable"
+end
+
+local script = [==[
+tracepoint:sched:sched_switch /pid == PID/ {
+  @since[tid] = nsecs; @state[tid] = args->prev_state; @kernel[tid] = kstack; @user[tid] = ustack; @comm[tid] = comm;
+}
+tracepoint:sched:sched_switch /@since[args->next_pid]/ {
+  $id = args->next_pid;
+  $ns = nsecs - @since[$id];
+  if ($ns >= MIN && $ns <= MAX) { @waits[@state[$id], @kernel[$id], @user[$id], @comm[$id]] = sum($ns); }
+  delete(@since[$id]);
+}
+interval:ms:DURATION { exit(); }
+END { clear(@since); clear(@state); clear(@kernel); clear(@user); clear(@comm); }
+]==]
+
+local function nanoseconds(seconds, otherwise)
+  return seconds and math.floor(seconds * 1e9) or otherwise
+end
+
+local function script_of(args)
+  local values = { PID = args.pid, DURATION = math.floor(args.duration * 1000), MIN = nanoseconds(args.min, 0),
+    MAX = nanoseconds(args.max, 1 << 62) }
+  return (script:gsub("%u%u%u+", function(word) return values[word] and tostring(values[word]) end))
+end
+
+-- Frames of one stack, as it is printed: innermost first, "name+offset" on a line of its own.
+local function add_frames(stack, text, kind)
+  for line in text:gmatch "[^\n]+" do
+    local name = line:match "^%s*(.-)%s*$"
+    if name ~= "" then table.insert(stack, { name = name:gsub("%+%d+$", ""), kind = kind }) end
+  end
+end
+
+local function outermost_first(stack)
+  for i = 1, #stack // 2 do stack[i], stack[#stack + 1 - i] = stack[#stack + 1 - i], stack[i] end
+  return stack
+end
+
+-- @waits[STATE, \n kernel's stack\n, \n user's stack\n, THREAD]: NANOSECONDS
+local function parsed(output, wanted)
+  local p = fg.profile { type = "offcpu", unit = "nanoseconds" }
+  for bits, kernel, user, comm, ns in output:gmatch "@waits%[(%d+), (.-\n), (.-\n), ([^\n]*)%]: (%d+)" do
+    local state = state_of(math.tointeger(bits))
+    if not wanted or wanted[state] then
+      local stack = { { name = state, kind = "waiting" } }
+      add_frames(stack, kernel, "kernel")
+      add_frames(stack, user)
+      stack[#stack + 1] = { name = comm }
+      local ok, message, code = p:add(outermost_first(stack), math.tointeger(ns))
+      if not ok then return nil, message, code end
+    end
+  end
+  return p
+end
+
+local function traced(args)
+  local wanted
+  for _, state in ipairs(args.state or {}) do
+    wanted = wanted or {}
+    wanted[state] = true
+  end
+  local target, message, code = fg.process(args.pid)
+  if not target then return nil, message, code end
+  local done
+  done, message, code = fg.spawn { "bpftrace", "-q", "-e", script_of(args), timeout = args.duration + 60,
+    env = { BPFTRACE_MAP_KEYS_MAX = "16384" } }
+  if not done then return nil, message, code end
+  if done.status ~= 0 then return nil, "bpftrace: " .. done.stderr:gsub("%s+$", ""), "UNSUPPORTED" end
+  local p
+  p, message, code = parsed(done.stdout, wanted)
+  if not p then return nil, message, code end
+  if p:total() == 0 then
+    return nil, ("%s (process %d) did not wait in a way that counts: nothing to draw"):format(target.name, args.pid),
+      "EMPTY"
+  end
+  p:meta { target = ("%s (process %d)"):format(target.name, args.pid), duration = math.floor(args.duration * 1e9),
+    engine = "bpftrace, each sched:sched_switch" }
+  return p
+end
+
+local function has_bpftrace(args)
+  local found = fg.spawn { "bpftrace", "--version" }
+  if not found or found.status ~= 0 then return nil, "there is no bpftrace", "sudo apt install bpftrace" end
+  if args and (args.cpu or args.wakers) then return nil, "it has neither --cpu nor --wakers", "--engine tracepoints" end
+  return fg.right "bpf"
+end
+
+-- ---- built in ---------------------------------------------------------------------------------------------------
+
+-- The program sums in the kernel and costs least, but it walks stacks by frame pointers alone: most C libraries have
+-- none, and the function that waits would not be seen. So it is taken where it is asked for.
+local function may_load(args)
+  local ok, why, remedy = fg.right "bpf"
+  if not ok then return nil, why, remedy end
+  if not args or args.wakers or args.engine == "bpf" then return true end
+  return nil, "it misses the callers of a C library without frame pointers", "--engine bpf takes it all the same"
+end
+
+return fg.collector {
+  name = "offcpu",
+  summary = "Profile where a program waits: sleep, locks, disks, the network, or for a CPU",
+  description = "Sums the time that the threads of a process spend off the CPU by what they were doing, in user space "
+    .. "and in the kernel. The innermost frame says how: sleeping, uninterruptible (a disk, mostly), runnable (others "
+    .. "had the CPU). Processes that it starts are not in the picture.",
+  examples = {
+    "flame-graph offcpu --pid 4242 --duration 30",
+    "flame-graph offcpu 4242 --min 1ms --state uninterruptible",
+    "flame-graph offcpu 4242 --cpu --output wall.svg",
+    "flame-graph offcpu 4242 --wakers",
+  },
+  args = {
+    fg.arg.pid { positional = true, required = true },
+    fg.arg.duration "30s",
+    { "min", type = "duration", help = "leave out waits that are shorter" },
+    { "max", type = "duration", help = "leave out waits that are longer" },
+    { "state", type = "enum", list = true, choices = { "sleeping", "uninterruptible", "runnable", "stopped", "traced" },
+      help = "only waits of this kind (several: give it several times)" },
+    { "wakers", type = "boolean", help = "show who ended each wait, above it and upside down (engine bpf)" },
+    { "cpu", type = "boolean", help = "show the time on a CPU as well: all of the wall-clock time of each thread" },
+    { "rate", type = "number", default = 99, min = 1, metavar = "HZ",
+      help = "with --cpu: samples per second of CPU time" },
+    { "unwind", type = "enum", choices = { "fp", "dwarf" }, default = "fp",
+      help = "how stacks are walked: frame pointers, or call frame information, which needs none and costs more" },
+    { "stack", type = "size", help = "with --unwind dwarf: how much of each stack is copied; otherwise 8k" },
+    { "inline", type = "boolean", help = "show inlined calls as frames (needs debug information)" },
+    { "lines", type = "boolean", help = "keep source lines apart (needs debug information)" },
+    { "no_demangle", type = "boolean", help = "names of C++ and Rust as the linker has them" },
+    fg.arg.output(),
+  },
+  engines = {
+    { name = "bpf", summary = "built in, a BPF program", collect = sampled "offcpu_bpf", check = may_load },
+    { name = "tracepoints", summary = "built in, perf_event_open", collect = sampled "offcpu_events",
+      check = function() return fg.right "perf_trace" end }, -- it finds tracepoints where tracefs is not mounted
+    { name = "bpftrace", summary = "what bpftrace prints", collect = traced, check = has_bpftrace },
+  },
+}

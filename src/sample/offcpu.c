@@ -1,0 +1,290 @@
+/* What the samplers of off-CPU time have in common. */
+#include "sample/offcpu.h"
+#include <dirent.h>
+#include <errno.h>
+#include <math.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+#include "sys/rights.h"
+
+/* ---- states -------------------------------------------------------------------------------------------- */
+
+/* By the bits of prev_state (trace/events/sched.h); a thread that was only pushed aside has none of them. */
+static const struct state {
+    uint64_t bit;
+    const char *name;
+} states[] = {
+    [FG__STATE_RUNNABLE] = {0, "runnable"}, /* others have the CPU */
+    {0x01, "sleeping"},                     /* until something happens, or a signal */
+    {0x02, "uninterruptible"},              /* a disk, mostly */
+    {0x04, "stopped"},
+    {0x08, "traced"},
+    {0x40, "parked"},
+    {0x80, "idle"},
+};
+enum { STATES = sizeof states / sizeof *states, LEAVING = 0x30 };
+
+uint32_t fg__offcpu_state(uint64_t prev_state) {
+    if (prev_state & LEAVING) return FG__STATE_GONE;
+    for (uint32_t i = 1; i < STATES; i++)
+        if (prev_state & states[i].bit) return i;
+    return FG__STATE_RUNNABLE;
+}
+
+static int set_states(fg__offcpu *s, const char *const *names) {
+    s->states = names ? 0 : UINT32_MAX;
+    for (; names && *names; names++) {
+        uint32_t i = 0;
+        while (i < STATES && strcmp(states[i].name, *names) != 0) i++;
+        if (i == STATES)
+            return fg__fail(s->base.ctx, FG_EINVAL, "no thread waits in the state \"%s\"", *names);
+        s->states |= 1u << i;
+    }
+    return 0;
+}
+
+bool fg__offcpu_counts(const fg__offcpu *s, uint32_t state, uint64_t ns) {
+    return s->states >> state & 1 && ns >= s->min && ns <= s->max;
+}
+
+/* ---- open ---------------------------------------------------------------------------------------------- */
+
+static int check_limits(fg__offcpu *s, const fg__offcpu_options *o) {
+    s->min = (uint64_t)llround(fmin(o->min, 1e9) * 1e9);
+    s->max = o->max > 0 ? (uint64_t)llround(fmin(o->max, 1e9) * 1e9) : UINT64_MAX;
+    if (s->min > s->max)
+        return fg__fail(s->base.ctx, FG_EINVAL, "no wait is at least %g s (--min) and at most %g s (--max)",
+                        o->min, o->max);
+    s->with_cpu = o->cpu;
+    s->cpu_rate = o->base.rate > 0 ? o->base.rate : 99;
+    return set_states(s, o->states);
+}
+
+int fg__offcpu_open(fg__offcpu *s, const fg__offcpu_options *o) {
+    fg_ctx *ctx = s->base.ctx;
+    uint32_t space;
+    s->pidfd = -1;
+    int err = check_limits(s, o);
+    if (!err && !o->base.pid) err = fg__fail(ctx, FG_EINVAL, "whose waiting? a process: --pid 4242");
+    if (!err && o->base.pid > INT32_MAX) err = fg__rights_refused(ctx, FG__RIGHT_PERF, o->base.pid, ESRCH);
+    if (!err) err = fg__rights_process(ctx, o->base.pid);
+    if (!err) err = fg__watch_init(&s->watch, ctx, s->base.profile, &o->naming);
+    if (!err) err = fg__watch_target(s->base.profile, o->base.pid);
+    if (err) return err;
+    s->pid = (uint32_t)o->base.pid;
+    s->watch.alone = true;
+    s->pidfd = (int)syscall(SYS_pidfd_open, s->pid, 0);
+    return fg__watch_space(&space, &s->watch, s->pid);
+}
+
+void fg__offcpu_close(fg__offcpu *s) {
+    fg__watch_free(&s->watch);
+    fg__raws_free(s->base.ctx, &s->wakers);
+    fg_free(s->base.ctx, s->threads);
+    fg_free(s->base.ctx, s->by_tid.slots);
+    s->threads = NULL;
+    s->by_tid = (fg__table){0};
+    if (s->pidfd >= 0) close(s->pidfd);
+    s->pidfd = -1;
+}
+
+bool fg__offcpu_ended(const fg__offcpu *s) {
+    struct pollfd ended = {.fd = s->pidfd, .events = POLLIN};
+    if (s->pidfd < 0) return kill((pid_t)s->pid, 0) && errno == ESRCH; /* before Linux 5.3 */
+    return poll(&ended, 1, 0) > 0;
+}
+
+/* ---- threads ------------------------------------------------------------------------------------------- */
+
+static uint64_t hash_of(uint32_t tid) {
+    return fg__mix(tid + UINT64_C(0x9e3779b97f4a7c15), UINT64_C(0xbf58476d1ce4e5b9));
+}
+
+static fg__waiting *find_thread(const fg__offcpu *s, uint32_t tid) {
+    uint32_t id;
+    if (!s->by_tid.slots) return NULL;
+    for (uint32_t at = fg__table_first(&s->by_tid, hash_of(tid));
+         (id = fg__table_id(&s->by_tid, at)) != FG__NONE; at = fg__table_next(&s->by_tid, at))
+        if (s->threads[id].tid == tid) return &s->threads[id];
+    return NULL;
+}
+
+int fg__offcpu_thread(fg__waiting **out, fg__offcpu *s, uint32_t tid) {
+    *out = find_thread(s, tid);
+    if (*out) return 0;
+    fg_ctx *ctx = s->base.ctx;
+    int err = fg__grow(ctx, &s->threads, &s->thread_cap, s->thread_n + 1, sizeof *s->threads);
+    if (!err) err = fg__table_add(ctx, &s->by_tid, hash_of(tid), (uint32_t)s->thread_n);
+    if (err) return err;
+    *out = &s->threads[s->thread_n++];
+    **out = (fg__waiting){.tid = tid, .stack = FG__NONE};
+    return 0;
+}
+
+/* Threads that were switched neither in nor out: nobody saw them. */
+static int64_t unseen_threads(const fg__offcpu *s) {
+    char path[64];
+    int64_t n = 0;
+    snprintf(path, sizeof path, "/proc/%u/task", s->pid);
+    DIR *folder = opendir(path);
+    for (struct dirent *entry; folder && (entry = readdir(folder));) {
+        uint32_t tid = (uint32_t)strtoul(entry->d_name, NULL, 10);
+        n += tid && !find_thread(s, tid);
+    }
+    if (folder) closedir(folder);
+    return n;
+}
+
+/* ---- finish -------------------------------------------------------------------------------------------- */
+
+/* In a picture of CPU time as well, what the kernel does while a thread waits is of the colour of waiting. */
+static int make_waiting(fg_profile *p, uint32_t *ids, size_t n) {
+    int err = 0;
+    for (size_t i = 0; i < n && !err; i++) {
+        fg_frame frame = fg_profile_frame_at(p, ids[i]);
+        frame.kind = FG_KIND_WAITING;
+        err = fg_profile_frame(&ids[i], p, &frame);
+    }
+    return err;
+}
+
+static bool starts(const fg_profile *p, uint32_t id, const char *const *list) {
+    const char *name = fg_profile_frame_at(p, id).name;
+    while (*list && strncmp(name, *list, strlen(*list)) != 0) list++;
+    return *list != NULL;
+}
+
+/* The kernel's frames without those of our own BPF program. */
+static int add_kernel(fg__offcpu *s, fg__frames *frames, const fg__raw_key *key, const uint64_t *addresses) {
+    static const char *const ours[] = {"bpf_prog_",
+                                       "bpf_trace_run",
+                                       "bpf_get_stack",
+                                       "__bpf_get_stack",
+                                       "__bpf_trace_sched",
+                                       "perf_trace_sched",
+                                       NULL};
+    size_t from = frames->n, skip = 0;
+    int err = fg__watch_frames(&s->watch, frames, key->space, addresses, key->kernel);
+    if (err) return err;
+    while (from + skip < frames->n && starts(s->base.profile, frames->ids[from + skip], ours)) skip++;
+    memmove(frames->ids + from, frames->ids + from + skip, (frames->n - from - skip) * sizeof *frames->ids);
+    frames->n -= skip;
+    return 0;
+}
+
+/* Whoever an interrupt interrupted has nothing to do with it. */
+static bool cut_at_interrupt(const fg_profile *p, fg__frames *frames, size_t from) {
+    static const char *const entries[] = {"asm_sysvec_", "asm_common_interrupt", "el1h_64_irq", "el0t_64_irq",
+                                          NULL};
+    for (size_t i = from; i < frames->n; i++) {
+        if (!starts(p, frames->ids[i], entries)) continue;
+        frames->n = i + 1;
+        return true;
+    }
+    return false;
+}
+
+static void turn(uint32_t *ids, size_t n) {
+    for (size_t i = 0; i < n / 2; i++) {
+        uint32_t id = ids[i];
+        ids[i] = ids[n - 1 - i];
+        ids[n - 1 - i] = id;
+    }
+}
+
+/* The waker stands on its head: the tip is the thread that it was. */
+static int add_waker(fg__offcpu *s, fg__frames *frames, uint32_t id) {
+    const fg__raws *raws = &s->wakers;
+    const fg__raw_key *key = &raws->keys[id];
+    const uint64_t *addresses = raws->addresses + raws->starts[id];
+    const char *thread = raws->names.bytes + raws->name_at[key->thread];
+    fg_profile *p = s->base.profile;
+    size_t from = frames->n;
+    int err = add_kernel(s, frames, key, addresses);
+    if (err) return err;
+    if (!cut_at_interrupt(p, frames, from)) {
+        err = fg__watch_frames(&s->watch, frames, key->space, addresses + key->kernel, key->user);
+        if (!err) err = fg__watch_word(&s->watch, frames, p, thread, FG_KIND_UNKNOWN);
+        if (err) return err;
+    }
+    turn(frames->ids + from, frames->n - from);
+    return fg__watch_word(&s->watch, frames, p, "woken by", FG_KIND_WAITING);
+}
+
+static int name_stack(fg__offcpu *s, fg__frames *frames, size_t i) {
+    fg__raws *raws = &s->watch.raws;
+    fg_profile *p = s->base.profile;
+    const fg__raw_key *key = &raws->keys[i];
+    const uint64_t *addresses = raws->addresses + raws->starts[i];
+    uint32_t state = key->tag & 0xff, waker = key->tag >> FG__WAKER_SHIFT;
+    bool on = state == FG__STATE_ON_CPU;
+    const int64_t off[] = {raws->counts[i], raws->weights[i], 0, raws->weights[i]};
+    const int64_t cpu[] = {0, 0, raws->weights[i], raws->weights[i]};
+    int err = 0;
+    if (!raws->counts[i]) return 0; /* no wait there was of the kind that counts */
+    frames->n = 0;
+    if (waker) err = add_waker(s, frames, waker - 1);
+    if (!err && !on) err = fg__watch_word(&s->watch, frames, p, states[state].name, FG_KIND_WAITING);
+    size_t from = frames->n;
+    if (!err) err = add_kernel(s, frames, key, addresses);
+    if (!err && s->with_cpu && !on) err = make_waiting(p, frames->ids + from, frames->n - from);
+    if (!err) err = fg__watch_frames(&s->watch, frames, key->space, addresses + key->kernel, key->user);
+    if (err) return err;
+    if (key->user && !fg__watch_whole(p, frames->ids[frames->n - 1], key->user))
+        s->watch.truncated += raws->counts[i];
+    err =
+        fg__watch_word(&s->watch, frames, p, raws->names.bytes + raws->name_at[key->thread], FG_KIND_UNKNOWN);
+    return err ? err : fg__watch_add(&s->watch, frames, p, on ? cpu : off);
+}
+
+static int add_types(fg__offcpu *s) {
+    static const struct {
+        const char *name, *unit;
+    } types[] = {
+        {"waits", "count"}, {"offcpu", "nanoseconds"}, {"cpu", "nanoseconds"}, {"wall", "nanoseconds"}};
+    int err = 0;
+    for (int i = 0; i < (s->with_cpu ? 4 : 2) && !err; i++)
+        err = fg_profile_add_type(s->base.profile, types[i].name, types[i].unit);
+    return err ? err : fg_meta_set_text(s->base.profile, "default_type", s->with_cpu ? "wall" : "offcpu");
+}
+
+static int refuse_nothing(fg__offcpu *s, int64_t unseen) {
+    const char *target = fg_meta_text(s->base.profile, "target");
+    if (unseen)
+        return fg__fail(
+            s->base.ctx, FG_EEMPTY,
+            "%s did nothing: none of its %lld thread%s woke up, and a wait is seen when it begins or "
+            "ends (a longer --duration, or some work for it)",
+            target, (long long)unseen, unseen == 1 ? "" : "s");
+    return fg__fail(s->base.ctx, FG_EEMPTY, "%s did not wait in a way that counts: nothing to draw", target);
+}
+
+static int describe(fg__offcpu *s, const char *engine, double seconds, int64_t unseen) {
+    fg_profile *p = s->base.profile;
+    struct timespec cpu = {0};
+    int err = fg_meta_set_text(p, "engine", engine);
+    if (!err) err = fg_meta_set_number(p, "duration", (int64_t)(seconds * 1e9));
+    if (!err && unseen)
+        err = fg_profile_note(p,
+                              "%lld thread%s waited all the time and %s not in the picture: a wait is seen "
+                              "when it begins or ends",
+                              (long long)unseen, unseen == 1 ? "" : "s", unseen == 1 ? "is" : "are");
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
+    return err ? err : fg_meta_set_number(p, "sampler_cpu", (int64_t)cpu.tv_sec * 1000000000 + cpu.tv_nsec);
+}
+
+int fg__offcpu_finish(fg__offcpu *s, const char *engine, double seconds) {
+    int64_t unseen = unseen_threads(s);
+    fg__frames frames = {0};
+    if (!s->watch.raws.total) return refuse_nothing(s, unseen);
+    int err = add_types(s);
+    for (size_t i = 0; i < s->watch.raws.n && !err; i++) err = name_stack(s, &frames, i);
+    fg_free(s->base.ctx, frames.ids);
+    if (!err) err = fg__watch_quality(&s->watch, s->base.profile);
+    return err ? err : describe(s, engine, seconds, unseen);
+}

@@ -1,0 +1,75 @@
+/*
+ * Off-CPU time: where the threads of a process wait, and how long. Two samplers measure it:
+ *
+ *   offcpu_bpf.c     a BPF program sums in the kernel       offcpu_events.c  the tracepoint's events, summed here
+ *
+ *   thread:  ──running──┤ switched out: stack, state          ├──running──▶
+ *                       └──────── nanoseconds off CPU ────────┘ switched in
+ *
+ * and offcpu.c is what they have in common: the options, which waits count, and the profile.
+ */
+#ifndef FG_SAMPLE_OFFCPU_H
+#define FG_SAMPLE_OFFCPU_H
+
+#include "sample/watch.h"
+
+typedef struct fg__offcpu_options {
+    fg__sample_options base;
+    double min, max;           /* seconds: waits that are shorter or longer do not count; 0: all do */
+    const char *const *states; /* those that count, by name; NULL: all do */
+    bool wakers, cpu;          /* who ends the waits; CPU time of the same period as well */
+    const char *unwind;        /* "fp" or "dwarf" */
+    uint64_t stack;            /* bytes of it that are copied, with "dwarf" */
+    fg__naming_options naming;
+} fg__offcpu_options;
+
+#define FG__OFFCPU_ROWS                                                                                      \
+    FG__SAMPLE_ROWS, {"min", FG__OPTION_NUMBER, offsetof(fg__offcpu_options, min)},                          \
+        {"max", FG__OPTION_NUMBER, offsetof(fg__offcpu_options, max)},                                       \
+        {"states", FG__OPTION_WORDS, offsetof(fg__offcpu_options, states)},                                  \
+        {"wakers", FG__OPTION_BOOL, offsetof(fg__offcpu_options, wakers)},                                   \
+        {"cpu", FG__OPTION_BOOL, offsetof(fg__offcpu_options, cpu)},                                         \
+        {"unwind", FG__OPTION_TEXT, offsetof(fg__offcpu_options, unwind)},                                   \
+        {"stack", FG__OPTION_SIZE, offsetof(fg__offcpu_options, stack)},                                     \
+        FG__NAMING_ROWS(fg__offcpu_options, naming)
+
+/* What the tag of a raw stack says: how it waited, in the low byte, and who woke it: its raw stack + 1, or 0. */
+enum { FG__STATE_RUNNABLE, FG__STATE_GONE = 254, FG__STATE_ON_CPU = 255, FG__WAKER_SHIFT = 8 };
+
+/* A thread, as long as it is watched. */
+typedef struct fg__waiting {
+    uint32_t tid;
+    uint32_t stack; /* where it waits: a raw stack; FG__NONE: it runs */
+    uint64_t since; /* ns of CLOCK_MONOTONIC */
+} fg__waiting;
+
+typedef struct fg__offcpu {
+    fg__sampler base;
+    fg__watch watch;
+    fg__raws wakers;
+    uint32_t pid;
+    int pidfd; /* readable when the process has ended; -1: not known */
+    uint64_t min, max;
+    uint32_t states; /* a set of 1 << state */
+    bool with_cpu;
+    double cpu_rate;
+    fg__waiting *threads;
+    size_t thread_n, thread_cap;
+    fg__table by_tid;
+    uint64_t addresses[FG__STACK_DEPTH];
+} fg__offcpu;
+
+/* Check the options and the target, and learn what is mapped in it. */
+int fg__offcpu_open(fg__offcpu *s, const fg__offcpu_options *o);
+void fg__offcpu_close(fg__offcpu *s);
+bool fg__offcpu_ended(const fg__offcpu *s);
+/* The state of a thread that is switched out, by what the kernel calls prev_state; FG__STATE_GONE: it ends. */
+uint32_t fg__offcpu_state(uint64_t prev_state);
+/* Whether so long a wait in this state counts. */
+bool fg__offcpu_counts(const fg__offcpu *s, uint32_t state, uint64_t ns);
+/* The entry of a thread, new where it is not known. Valid until the next call. */
+int fg__offcpu_thread(fg__waiting **out, fg__offcpu *s, uint32_t tid);
+/* Frames for all raw stacks, the quality record, metadata. `engine`: how it was measured. */
+int fg__offcpu_finish(fg__offcpu *s, const char *engine, double seconds);
+
+#endif

@@ -1,0 +1,170 @@
+"""`flame-graph offcpu`: waits of a program that takes their time itself, with each engine that there is."""
+
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import time
+
+from programs import BUILD, Profile, build, check, flame_graph, program, spent
+
+SECONDS = 2
+# How far a thread's share of its time in a wait may be off: the two measurements do not begin and end together, and the
+# waits are of up to 40 ms; the rest is what a loaded machine does to a program meanwhile.
+OFF = 0.15
+# thread: the function that waits, the account it keeps, and what the kernel does
+WAITS = {
+    "sleeper": ("sleeps", "nanosleep"),
+    "locker": ("blocks_on_lock", "futex"),
+    "reader": ("reads_pipe", "pipe"),
+    "futex": ("waits_on_futex", "futex"),
+}
+# What a refusal of the kernel has to name where it gives us no BPF: no container has it, and not every chroot.
+REMEDIES = "sudo mount -t sysfs|CONFIG_DEBUG_INFO_BTF|setcap cap_bpf|--cap-add"
+
+
+class Waits(Profile):
+    """What `flame-graph offcpu` made: `stacks` {(thread, frame, …, state): nanoseconds}."""
+
+    command, value = "offcpu", "offcpu"
+
+    def share(self, *patterns):
+        """The part of the wall-clock time that a thread spent in stacks with such frames, in this order."""
+        known = [re.compile(pattern) for pattern in patterns]
+
+        def fits(stack):
+            frames = iter(stack)
+            return all(any(k.search(frame) for frame in frames) for k in known)
+
+        seconds = self.told["meta"]["duration"] / 1e9
+        return sum(n for stack, n in self.stacks.items() if fits(stack)) / 1e9 / seconds
+
+    @property
+    def engine(self):
+        return self.told.get("meta", {}).get("engine", "")
+
+
+class Wall(Waits):
+    value = "wall"
+
+
+def watched(folder, path, *flags, kind=Waits, arguments=(), seconds=SECONDS):
+    """(profile, share of its time that each account's waits took)"""
+    with program(path, *arguments, cwd=folder) as process:
+        time.sleep(0.2)
+        before, begun = spent(process), time.monotonic()
+        profile = kind(folder, "--pid", process.pid, "--duration", seconds, *flags)
+        after, took = spent(process), time.monotonic() - begun
+    return profile, {name: (after[name] - before.get(name, 0)) / took for name in after}
+
+
+def check_waits(what, profile, true, whole):
+    for thread, (function, call) in WAITS.items():
+        if whole:
+            named = profile.share(f"^{thread}$", f"^{function}$", call)
+            check(f"{what}: {function} is seen in the wait", named > 0.8 * profile.share(f"^{thread}$", call), profile)
+        share = profile.share(f"^{thread}$", call, "^sleeping$") + profile.share(f"^{thread}$", call, "^runnable$")
+        check(f"{what}: {function} {share:.1%} of its thread's time, by the program's clock {true[function]:.1%}",
+              abs(share - true[function]) <= OFF, profile)
+
+
+def engines(folder):
+    """Those that work here; of the other, that its refusal helps."""
+    done = flame_graph("offcpu", "--pid", os.getpid(), "--duration", 0.1, "--engine", "bpf", "--output", folder / "e.svg")
+    if not done.returncode or "woke up" in done.stderr:
+        return ["bpf", "tracepoints", "bpftrace"]
+    check("bpf: refused, and the refusal helps", re.search(REMEDIES, done.stderr), done.stderr)
+    return ["tracepoints"]
+
+
+def waits(folder):
+    path, there = build("waits", folder), engines(folder)
+    for engine in there:
+        profile, true = watched(folder, path, "--engine", engine)
+        check_waits(engine, profile, true, engine == "tracepoints")  # the C library has no frame pointers
+        check(f"{engine}: it says how it was measured", "sched_switch" in profile.engine, profile.engine)
+        if engine != "bpftrace":
+            check(f"{engine}: and who was not seen", re.search("[12] threads? waited all the time", profile.error), profile)
+
+    # 10 ms and 40 ms, and what a loaded machine adds
+    for flag, more, less, engine in (("--max", "^sleeper$", "^reader$", "tracepoints"),
+                                     ("--min", "^reader$", "^sleeper$", there[0])):
+        profile, _ = watched(folder, path, flag, "25ms", "--engine", engine, seconds=1)
+        check(f"{engine}: {flag}: other waits are left out", profile.share(more) > 0.3 > profile.share(less), profile)
+    for engine in there:
+        profile, _ = watched(folder, path, "--state", "runnable", "--engine", engine, arguments=["busy"], seconds=1)
+        check(f"{engine}: --state: other waits are left out", profile.share("^busy$", "^runnable$") > 1 and
+              not profile.share("^sleeping$"), profile)
+    if "bpf" in there:
+        wakers(folder, path)
+    profile, _ = watched(folder, path, arguments=["disk"], seconds=1)
+    check("the disk: told from the rest by the kernel's frames", profile.share("^disk$", "sync"), profile)
+
+
+def wakers(folder, path):
+    profile, _ = watched(folder, path, "--wakers", seconds=1)
+    check("--wakers: who wrote to the pipe, and who woke the futex", profile.engine.startswith("BPF") and
+          profile.share("^reader$", "pipe", "^woken by$", "pipe_write", "^waker$") > 0.4 and
+          profile.share("^futex$", "futex", "^woken by$", "futex_wake", "^waker$") > 0.4, profile)
+    check("--wakers: a timer, and not whom it interrupted", profile.share(
+        "^sleeper$", "nanosleep", "^woken by$", "timer|interrupt") > 0.4, profile)
+    check("its own frames are not in the picture", not profile.share("^bpf_"), profile)
+
+
+def wall(folder):
+    path = build("waits", folder)
+    profile, _ = watched(folder, path, "--cpu", "--rate", 499, kind=Wall, arguments=["busy"])
+    threads = 2 * os.sysconf("SC_NPROCESSORS_ONLN")
+    share = profile.share("^busy$") / threads
+    check(f"--cpu: on and off together, {share:.1%} of the time of each busy thread", abs(share - 1) < 0.15, profile)
+    states = "^(sleeping|runnable|uninterruptible)$"
+    on = profile.share("^busy$", "^burn") - profile.share("^busy$", "^burn", states)
+    check(f"--cpu: {on:.2f} CPUs", on > 0.02, profile)
+    text = pathlib.Path(folder, "profile.svg").read_text()
+    check("--cpu: waiting has a colour of its own", "waiting" in text, text[:2000])
+
+
+# ---- lives ------------------------------------------------------------------------------------------------------------
+
+
+def waiting_lives(folder, status_of):
+    path = build("waits", folder)
+    for engine in (name for name in engines(folder) if name != "bpftrace"):  # which Ctrl-C ends before it has told
+        with program(path, cwd=folder) as process:
+            time.sleep(0.2)
+            before = status_of(process.pid)
+            profile = Waits(folder, "--pid", process.pid, "--duration", 0.5, "--engine", engine)
+            check(f"{engine}: a process is after it what it was before",
+                  profile.stacks and status_of(process.pid) == before, f"{profile}\n{before}\n{status_of(process.pid)}")
+            sampler = subprocess.Popen([BUILD / "flame-graph", "offcpu", str(process.pid), "--engine", engine, "--output",
+                                        folder / "early.svg"], stderr=subprocess.PIPE, text=True)
+            time.sleep(1.5)
+            sampler.send_signal(signal.SIGINT)
+            told = sampler.communicate()[1]
+            check(f"{engine}: Ctrl-C keeps what was measured until then", sampler.returncode == 0 and
+                  "ended early" in told and (folder / "early.svg").exists(), told)
+            sampler = subprocess.Popen([BUILD / "flame-graph", "offcpu", str(process.pid), "--engine", engine, "--output",
+                                        folder / "ended.svg"], stderr=subprocess.PIPE, text=True)
+            time.sleep(1.5)
+            process.kill()
+            told = sampler.communicate(timeout=20)[1]
+            check(f"{engine}: a process that ends is in the picture until then", sampler.returncode == 0 and
+                  (folder / "ended.svg").exists(), told)
+
+
+def waiting_refusals(folder, as_nobody, nobody):
+    def refused(what, done, message):
+        check(f"offcpu, {what}: refused", done.returncode == 2 and re.search(message, done.stderr), done.stderr)
+
+    output = ("--output", folder / "none.svg")
+    refused("no process", flame_graph("offcpu", "--pid", 4194000, *output), "there is no process 4194000")
+    refused("limits", flame_graph("offcpu", "--pid", os.getpid(), "--min", "2s", "--max", "1s", *output),
+            "at least 2 s .--min. and at most 1 s")
+    with program("sh", "-c", "echo ready; exec sleep 60") as process:
+        time.sleep(0.3)
+        refused("a process that waits all the time", flame_graph("offcpu", "--pid", process.pid, "--duration", 0.5, *output),
+                "none of its 1 thread woke up")
+    with program(build("waits", folder), cwd=folder, **nobody) as process:
+        done = as_nobody("--pid", process.pid, "--duration", 0.5, collector="offcpu")
+        refused("without rights", done, "sudo (sysctl kernel.perf_event_paranoid=-1|setcap cap_)")
