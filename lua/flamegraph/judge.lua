@@ -127,12 +127,12 @@ end
 
 -- ---- what moved, and where it is --------------------------------------------------------------------------------
 
--- Who calls whom in any of the runs: name → set of callers.
-local function callers_of(sides)
+-- Who calls whom in any of the runs, where one of them is in `names`: name → set of callers.
+local function callers_of(sides, names)
   local all = {}
   for _, side in pairs(sides) do
     for _, run in ipairs(side) do
-      for name, callers in pairs(run.callers()) do
+      for name, callers in pairs(run.named:callers(names)) do
         all[name] = all[name] or {}
         for caller in pairs(callers) do all[name][caller] = true end
       end
@@ -168,6 +168,25 @@ local function renamed(callers, from, to)
   return next(a) == nil and next(b) == nil
 end
 
+-- The largest changes alone are paired: each is compared with each.
+local most_moves = 100
+local function largest(list)
+  local function size(f) return math.abs(f.after_mean - f.before_mean) end
+  table.sort(list, function(a, b)
+    if size(a) ~= size(b) then return size(a) > size(b) end
+    return a.name .. a.kind < b.name .. b.kind
+  end)
+  return table.move(list, 1, math.min(#list, most_moves), 1, {})
+end
+
+local function names_of(...)
+  local names = {}
+  for _, list in ipairs { ... } do
+    for _, f in ipairs(list) do names[f.name] = true end
+  end
+  return names
+end
+
 -- Cost that one function lost and another under the same parent got is not cost that grew.
 local function find_moved(features, sides, options)
   local fell, grew, moved = {}, {}, {}
@@ -178,7 +197,8 @@ local function find_moved(features, sides, options)
     end
   end
   if #fell == 0 or #grew == 0 then return moved end
-  local callers = callers_of(sides)
+  fell, grew = largest(fell), largest(grew)
+  local callers = callers_of(sides, names_of(fell, grew))
   for _, to in ipairs(grew) do
     local best, least
     for _, from in ipairs(fell) do

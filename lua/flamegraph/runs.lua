@@ -63,7 +63,7 @@ end
 --- Count a run: samples by function, ended in it and containing it, recursion once.
 -- @tparam Profile p
 -- @tparam table options `type`; `names` (name → canonical name)
--- @treturn table `self`, `total` (by name), `whole`, `callers()` (name → set of names), `profile`, and `named`, which
+-- @treturn table `self`, `total` (by name), `whole`, `profile`, and `named`, which
 --   has a frame for each name; nil, message, code
 function runs.count(p, options)
   local named, why, code = p:filter { rename = function(name) return options.names(name), "", 0, "" end }
@@ -76,11 +76,6 @@ function runs.count(p, options)
     local name = row.name
     run.self[name] = (run.self[name] or 0) + row.self * scale
     run.total[name] = (run.total[name] or 0) + row.total * scale
-  end
-  local callers
-  function run.callers()
-    callers = callers or named:callers()
-    return callers
   end
   return run
 end

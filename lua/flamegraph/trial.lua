@@ -6,6 +6,7 @@ local commands = require "flamegraph.commands"
 local files = require "flamegraph.files"
 local loop = require "flamegraph.loop"
 local profile = require "flamegraph.profile"
+local profiling = require "flamegraph.profiling"
 local spawn = require "flamegraph.spawn"
 
 local trial = {}
@@ -82,8 +83,22 @@ local function attach(name, command, values)
   return p
 end
 
+-- A service, under load where that is asked for: what it answered is the run's units of work.
+local function serve(what, values)
+  values.url = what.url
+  if not (what.load and what.load.load) then return collect.collect(what.collector, values) end
+  local got, failed = loop.all {
+    profile = function() return collect.collect(what.collector, values) end,
+    load = function() return profiling.drive(what.load, values.duration, what.url) end,
+  }
+  local failure = failed.profile or failed.load
+  if failure then return nil, failure.message, failure.code end
+  return got.profile:meta { units = got.load.requests - got.load.failed }
+end
+
 --- Profile one variant once.
--- @tparam table what `command` or `url`, `collector`, `path` (where the run is kept), `values` (more for the collector)
+-- @tparam table what `command` or `url`, `collector`, `path` (where the run is kept), `values` (more for the
+--   collector), `load` (of fg.arg.load, for a service)
 -- @treturn Profile|nil nil, message, code
 function trial.run(what)
   if not what.collector then return run_itself(what.command, what.path) end
@@ -94,8 +109,7 @@ function trial.run(what)
   for key, value in pairs(what.values or {}) do values[key] = value end
   local p, why, code
   if not what.command then
-    values.url = what.url
-    p, why, code = collect.collect(what.collector, values)
+    p, why, code = serve(what, values)
   elseif has "cmd" then
     p, why, code = run_by_collector(what.collector, what.command, values)
   elseif has "pid" then

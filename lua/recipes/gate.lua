@@ -28,10 +28,24 @@ local function mean_whole(side)
   return sum / #side
 end
 
+-- Units of work in a run of a side: as given, or as a load recorded them. nil: not known.
+local function units_of(args, taken, side)
+  if args["units_" .. side] then return args["units_" .. side] end
+  local sum = 0
+  for _, run in ipairs(taken[side]) do
+    local units = run.profile:meta "units"
+    if not units then return nil end
+    sum = sum + units
+  end
+  return sum / #taken[side]
+end
+
 local function factor_of(args, taken)
   if args.normalize == "share" then return mean_whole(taken.before) / mean_whole(taken.after) end
-  if args.normalize == "per-unit" then return args.units_before / args.units_after end
-  return 1
+  if args.normalize ~= "per-unit" then return 1 end
+  local before, after = units_of(args, taken, "before"), units_of(args, taken, "after")
+  if before and after then return before / after end
+  return nil, "--normalize per-unit needs --units-before and --units-after, or runs of services under --load"
 end
 
 local function options_of(args, level)
@@ -62,7 +76,8 @@ local function judged(args, profiles, level)
   end
   local why = refusal(args, taken)
   if why then return nil, why, "INVAL" end
-  options.factor = factor_of(args, taken)
+  options.factor, why = factor_of(args, taken)
+  if not options.factor then return nil, why, "INVAL" end
   local result, message, code = judge.runs(taken, options)
   if not result then return nil, message, code end
   result.notes = sides.notes(profiles.before, profiles.after)
@@ -87,7 +102,7 @@ local function variant(args, side)
   local values = assert(more_values(args))
   if not (args[side .. "_cmd"] or args.cmd) then values.duration = args.duration end
   return { command = args[side .. "_cmd"] or args.cmd, url = args[side .. "_url"] or args.url,
-    collector = args.collector, values = values }
+    collector = args.collector, values = values, load = args.load }
 end
 
 -- One pair; profiles go to the end of the lists unless it warms up.
@@ -219,9 +234,6 @@ local function problem(args)
   for _, path in ipairs(args.report or {}) do
     if not report.format(path) then return ("--report %s: ends in .txt, .md, .json or .xml"):format(path) end
   end
-  if args.normalize == "per-unit" and not (args.units_before and args.units_after) then
-    return "--normalize per-unit needs --units-before and --units-after"
-  end
   if args.calibrate then
     if not (args.cmd or args.before or args.url) then return "--calibrate needs --cmd, --before or --url" end
   elseif not makes_runs(args) and not ((args.before or args.baseline) and args.after) then
@@ -254,7 +266,8 @@ return fg.recipe {
     { "min_samples", type = "integer", default = 100, help = "samples that each run must have" },
     { "normalize", type = "enum", choices = { "absolute", "share", "per-unit" }, default = "absolute",
       help = "values as measured, shares of the whole, or by units of work" },
-    { "units_before", type = "number", min = 1e-9, help = "units of work in a run of before: requests, iterations" },
+    { "units_before", type = "number", min = 1e-9,
+      help = "units of work in a run of before; otherwise those of --load" },
     { "units_after", type = "number", min = 1e-9, help = "units of work in a run of after" },
     { "no_canonical", type = "boolean", help = "match names as they are" },
     { "no_templates", type = "boolean", help = "match C++ names without their template arguments" },
@@ -277,6 +290,7 @@ return fg.recipe {
     { "keep", type = "path", metavar = "DIR", help = "folder for the runs that are made" },
     { "seed", type = "integer", help = "of the order of the runs" },
     { "calibrate", type = "boolean", help = "compare a program with itself, and say how often that fails" },
+    fg.arg.load(),
     { "trials", type = "integer", default = 500, min = 1, help = "comparisons of --calibrate" },
   },
   run = function(args)

@@ -9,7 +9,10 @@ local function measure(args)
     profile = function() return fg.collect_as(args.profiling, { duration = args.duration }) end,
   }
   local failure = failed.load or failed.profile
-  if not failure then return got end
+  if not failure then
+    got.profile:meta { units = got.load.requests - got.load.failed }
+    return got
+  end
   if got.load then fg.log("%s", report.line(got.load)) end
   local kept = got.profile and (" (%s)"):format(fg.keep(got.profile, args.output, "profile")) or ""
   return nil, failure.message .. kept, failure.code

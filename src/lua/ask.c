@@ -94,10 +94,24 @@ static int top(lua_State *L) {
     return status == LUA_OK ? 1 : lua_error(L);
 }
 
-/* Runs under lua_pcall: the profile, its tree (light userdata) → name → set of the names that call it. */
+/* Which frames have a name that is a key of the table at `names`; all where there is none. */
+static uint8_t *wanted_frames(lua_State *L, fg_profile *p, int names) {
+    size_t n = fg_profile_frame_count(p);
+    uint8_t *wanted = lua_newuserdatauv(L, n + 1, 0);
+    memset(wanted, 1, n + 1);
+    for (uint32_t i = 0; i < n && lua_istable(L, names); i++) {
+        lua_getfield(L, names, fg_profile_frame_at(p, i).name);
+        wanted[i] = (uint8_t)lua_toboolean(L, -1);
+        lua_pop(L, 1);
+    }
+    return wanted;
+}
+
+/* The profile, its tree (light userdata), names or nil → name → set of the names that call it. */
 static int push_callers(lua_State *L) {
     fg_profile *p = fg__lua_profile(L, 1);
     const fg_tree *tree = lua_touserdata(L, 2);
+    const uint8_t *wanted = wanted_frames(L, p, 3);
     uint32_t *last = lua_newuserdatauv(L, (fg_profile_frame_count(p) + 1) * sizeof *last, 0);
     memset(last, 0xff, (fg_profile_frame_count(p) + 1) * sizeof *last);
     lua_newtable(L);
@@ -105,6 +119,7 @@ static int push_callers(lua_State *L) {
         uint32_t frame = tree->frame[i], caller = tree->frame[tree->parent[i]];
         if (tree->parent[i] == 0 || caller == frame || last[frame] == caller) continue;
         last[frame] = caller;
+        if (!wanted[frame] && !wanted[caller]) continue;
         lua_pushstring(L, fg_profile_frame_at(p, frame).name);
         if (lua_rawget(L, -2) != LUA_TTABLE) {
             lua_pop(L, 1);
@@ -125,6 +140,7 @@ static int push_callers(lua_State *L) {
  * Who calls whom.
  *
  * @function Profile:callers
+ * @tparam[opt] table names a table whose keys are names: only of these, and of those that they call
  * @treturn table name → table whose keys are the names of its callers; a function that calls itself is none
  * @usage for caller in pairs(p:callers().malloc or {}) do print(caller) end
  */
@@ -132,10 +148,12 @@ static int callers(lua_State *L) {
     const fg_tree *tree;
     int err = fg_profile_tree(&tree, fg__lua_profile(L, 1));
     if (err) return fg__lua_fail(L, err);
+    lua_settop(L, 2);
     lua_pushcfunction(L, push_callers);
     lua_pushvalue(L, 1);
     lua_pushlightuserdata(L, (void *)tree);
-    lua_call(L, 2, 1);
+    lua_pushvalue(L, 2);
+    lua_call(L, 3, 1);
     return 1;
 }
 
