@@ -13,7 +13,6 @@ import argparse
 import json
 import os
 import random
-import re
 import shutil
 import statistics
 import subprocess
@@ -69,20 +68,13 @@ def run(command, folder):
     return usage.ru_utime + usage.ru_stime
 
 
-def samples_of(side, folder):
-    if side == "flame-graph":
-        return sum(int(line.rpartition(" ")[2]) for line in (folder / "ours.folded").read_text().splitlines())
-    return len(re.findall(r"^\S.*cpu-clock", (folder / "perf.txt").read_text(errors="replace"), re.M))
-
-
 def measure(process, case, options, folder):
     rate, unwind, side = case
     sampling, *later = SIDES[side](process.pid, options.seconds, folder, rate, unwind)
     before = told(process)
     cpu = run(sampling, folder)
     after = told(process)
-    return {"speed": speed(before, after), "cpu": cpu, "later": sum(run(command, folder) for command in later),
-            "samples": samples_of(side, folder), "busy": after["cpu"] - before["cpu"]}
+    return {"speed": speed(before, after), "cpu": cpu, "later": sum(run(command, folder) for command in later)}
 
 
 def alone(process, options):
@@ -92,16 +84,17 @@ def alone(process, options):
 
 
 def table(rows, base, options):
+    varied = (max(base) / min(base) - 1) * 100
     yield (f"One busy thread, stacks of some 24 frames, {options.rounds} rounds of {options.seconds} s. Running alone in each "
-           f"round, its speed varied by {(max(base) / min(base) - 1) * 100:.1f} %: smaller differences mean nothing.\n")
-    yield "| rate | callers by | sampler | speed of the program | samples per second of its CPU time | CPU of the sampler | "
-    yield "to a readable profile |\n|---|---|---|---|---|---|---|\n"
+           f"round, its speed varied by {varied:.1f} %: smaller differences mean nothing.")
+    yield " The machine was busy with other work: the speeds say little, the CPU times do.\n\n" if varied > 5 else "\n\n"
+    yield "| rate | callers by | sampler | speed of the program | CPU of the sampler | to a readable profile |\n"
+    yield "|---|---|---|---|---|---|\n"
     for (rate, unwind, side), measured in rows.items():
         slower = statistics.median(row["speed"] / own for row, own in zip(measured, base))
-        each = sum(row["samples"] for row in measured) / sum(row["busy"] for row in measured)
         cpu, later = (statistics.median(row[key] / options.seconds for row in measured) for key in ("cpu", "later"))
         by = {"fp": "frame pointers", "dwarf": "call frame information"}[unwind]
-        yield (f"| {rate} Hz | {by} | {side} | {slower:.3f} | {each:.0f} | {cpu * 100:.2f} % | "
+        yield (f"| {rate} Hz | {by} | {side} | {slower:.3f} | {cpu * 100:.2f} % | "
                + (f"and {later * 100:.2f} %, perf script |\n" if later else "included |\n"))
 
 
