@@ -55,7 +55,7 @@ LINES = [
     {"line": "flame-graph offcpu --pid $P --duration 30 --output offcpu.svg", "on": "rust",
      "frames": {"schedule": 50, "^sleeping$|^runnable$": 50}},
     {"line": 'flame-graph perf --cmd "cargo bench" --output bench.svg', "folder": "bench",
-     "frames": {"seed_bench::fibonacci": 30, "^cargo$": 0}, "says": [r"\d+ rounds"]},
+     "frames": {"seed_bench::fibonacci": 5, "^cargo$": 0}, "says": [r"\d+ rounds"]},
     {"line": "flame-graph memory --pid $P --lang python --duration 30 --output memory.svg", "on": "pdie",
      "frames": {r"Thread\._bootstrap": 1}},
 
