@@ -1,8 +1,9 @@
 /* perf.data: records in the order of their times. Tasks and mappings are kept up to date, samples become stacks. */
 #include <stdio.h>
 #include "formats/perf_data.h"
+#include "symbols/unwind.h"
 
-enum { USUAL_DEPTH = 127 };
+enum { USUAL_DEPTH = 127, UNWOUND_MAX = 1024 };
 
 typedef struct reader {
     fg__recording d;
@@ -59,6 +60,24 @@ static int push_chain(reader *r, fg__space *space, const fg__perf_sample *s, siz
     return err;
 }
 
+/* What the registers and the copy of the stack lead to: all that was in user code, where they were recorded. */
+static int push_copy(reader *r, fg__space *space, const fg__perf_sample *s) {
+    enum { ABI_64 = 2 };
+    uint64_t addresses[UNWOUND_MAX], values[64] = {0};
+    fg__registers registers;
+    size_t n = 0;
+    int err = 0;
+    if (s->regs_abi != ABI_64 || r->d.other_arch)
+        return s->in_user && s->ip ? push_address(r, space, s->ip, false) : 0;
+    for (int i = 0; i < __builtin_popcountll(s->attr->regs_user); i++)
+        values[i] = fg__load64(s->regs + 8 * i);
+    fg__registers_from_perf(&registers, s->attr->regs_user, values);
+    r->truncated += fg__unwind(addresses, &n, UNWOUND_MAX, space, &registers, s->stack, s->stack_size) !=
+                    FG__UNWOUND_WHOLE;
+    for (size_t i = 0; i < n && !err; i++) err = push_address(r, space, addresses[i], i > 0);
+    return err;
+}
+
 /* The outermost frame: the thread's name, and its numbers where they are asked for. */
 static int thread_frame(uint32_t *out, reader *r, fg__perf_thread_state *t, const fg__perf_sample *s) {
     const fg_read_options *o = r->d.options;
@@ -104,7 +123,8 @@ static int push_stack(reader *r, fg__space *space, const fg__perf_sample *s) {
     else if (s->ip)
         err = push_address(r, space, s->ip, false);
     r->truncated += depth >= most;
-    return err;
+    bool copied = s->attr->sample_type & FG__SAMPLE_STACK_USER;
+    return err || !copied ? err : push_copy(r, space, s);
 }
 
 static int on_sample(reader *r, const uint8_t *record) {
@@ -245,24 +265,11 @@ static int read_whole(fg_in *in, const fg_read_options *options) {
     return more;
 }
 
-/* Copies of stacks are not unwound. */
-static int refuse_copies(const fg__recording *d) {
-    for (size_t i = 0; i < d->attr_count; i++)
-        if (d->attrs[i].column >= 0 && d->attrs[i].sample_type & FG__SAMPLE_STACK_USER)
-            return fg__fail(
-                d->p->ctx, FG_EUNSUPPORTED,
-                "%s: perf.data: recorded with copies of the stack (--call-graph dwarf), which only perf "
-                "unwinds: print it with `perf script -i %s > perf.txt` and give that",
-                d->in->name, d->in->name);
-    return 0;
-}
-
 static int read_records(reader *r) {
     fg__bytes data;
     int err = fg__perf_read_header(&r->d, &data);
     if (!err) err = fg__perf_find_records(&r->d, data);
     if (!err) err = fg__perf_set_columns(&r->d);
-    if (!err) err = refuse_copies(&r->d);
     if (!err) fg__perf_set_kernel(&r->d, 0);
     if (!err) err = replay(r);
     if (!err) err = r->samples ? set_metadata(r) : fail_empty(r);

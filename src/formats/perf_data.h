@@ -171,8 +171,9 @@ typedef struct fg__perf_sample {
     bool has_period;
     const uint8_t *chain; /* chain_count addresses of 8 bytes, not aligned */
     uint64_t chain_count;
-    uint64_t regs_abi;
-    const uint8_t *regs, *stack;
+    bool in_user;
+    uint64_t regs_abi;           /* 0: no registers */
+    const uint8_t *regs, *stack; /* NULL: none */
     uint64_t stack_size;
 } fg__perf_sample;
 

@@ -88,7 +88,8 @@ static void take_stack(fg__perf_sample *s, fg__bytes *b, const fg__perf_attr *a)
 bool fg__perf_sample_parse(fg__perf_sample *out, const fg__recording *d, const uint8_t *record) {
     fg__bytes b = fg__record_body(record);
     const fg__perf_attr *a = d->attr_count ? attr_of(d, b) : NULL;
-    *out = (fg__perf_sample){.attr = a};
+    *out = (fg__perf_sample){.attr = a,
+                             .in_user = (fg__record_misc(record) & FG__MISC_CPUMODE) == FG__MISC_USER};
     if (!a) return false;
     uint64_t type = a->sample_type;
     if (type & FG__SAMPLE_IDENTIFIER) fg__bytes_64(&b);

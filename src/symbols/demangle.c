@@ -25,6 +25,14 @@ static bool is_rust(const char *name) {
     return strncmp(last - HASH - 2, "17h", 3) == 0;
 }
 
+/* What is behind a mangled name is passed over by the demangler, but this makes it another function. */
+static const char stub[] = "@plt";
+
+static bool is_stub(const char *name) {
+    size_t n = strlen(name);
+    return n > strlen(stub) && strcmp(name + n - strlen(stub), stub) == 0;
+}
+
 bool fg__demangle(fg_ctx *ctx, fg__buffer *out, const char *name, bool *rust) {
     sink s = {ctx, out, 0};
     out->n = 0;
@@ -33,5 +41,6 @@ bool fg__demangle(fg_ctx *ctx, fg__buffer *out, const char *name, bool *rust) {
     int options = DMGL_NO_OPTS; /* as perf has it: neither parameters nor what a template returns */
     bool done = *rust ? rust_demangle_callback(name, options, take, &s)
                       : cplus_demangle_v3_callback(name, options, take, &s);
+    if (done && is_stub(name)) take(stub, strlen(stub), &s);
     return done && !s.err && out->n;
 }

@@ -13,7 +13,18 @@ enum {
     RECORD_SAMPLE = 9,
     RECORD_MMAP2 = 10
 };
-enum { IP = 1, TID = 2, TIME = 4, CHAIN = 32, ID = 64, PERIOD = 256, BRANCHES = 2048, STACK = 1 << 13 };
+enum {
+    IP = 1,
+    TID = 2,
+    TIME = 4,
+    CHAIN = 32,
+    ID = 64,
+    PERIOD = 256,
+    BRANCHES = 2048,
+    REGISTERS = 1 << 12,
+    STACK = 1 << 13
+};
+enum { BP_SP_IP = 7 << 6 }; /* registers that are recorded with a copy of the stack */
 enum { USUAL = IP | TID | TIME | CHAIN | PERIOD, HEADER = 104, ATTR = 128, ENTRY = ATTR + 16 };
 static const uint64_t in_kernel = (uint64_t)-128, in_user = (uint64_t)-512;
 
@@ -68,6 +79,7 @@ static inline void put_event(recording *r, uint32_t type, uint64_t config, uint6
     size_t start = r->n;
     put4(r, type), put4(r, ATTR);
     put8(r, config), put8(r, 100), put8(r, sample_type), put8(r, 0), put8(r, FREQUENCY | ID_ALL);
+    if (sample_type & REGISTERS) set8(r, start + 80, BP_SP_IP);
     r->n = start + ATTR;
     if (r->pipe)
         put8(r, id), end(r);
