@@ -341,6 +341,7 @@ typedef struct fg_read_options {
     bool addresses;       /**< perf: addresses for what has no symbol */
     bool with_pid;        /**< perf: the process id in the outermost frame */
     bool with_tid;        /**< perf: process and thread id in the outermost frame */
+    bool inlined;         /**< perf.data: calls that the compiler inlined are frames */
     bool mangled;         /**< perf.data: names as the linker has them */
     const char
         *event; /**< perf: only this event; NULL: the first of a text, a column for each of a perf.data */

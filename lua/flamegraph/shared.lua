@@ -70,6 +70,7 @@ local groups = {
     { "pid", type = "boolean", help = "perf: put the process id in the outermost frame" },
     { "tid", type = "boolean", help = "perf: put process and thread id in the outermost frame" },
     { "addrs", type = "boolean", help = "perf: addresses for what has no symbol" },
+    { "inline", type = "boolean", help = "perf.data: calls that the compiler inlined are frames" },
     { "no_demangle", type = "boolean", help = "perf.data: names as the linker has them" },
     { "event_filter", metavar = "EVENT", help = "perf: only this event" },
     { "kernel", type = "boolean", help = "perf: mark kernel frames with _[k]" },

@@ -309,8 +309,10 @@ static int read_perf_data(fg_profile *p, fg_in *in, const fg_read_options *optio
     reader r = {.d = {.p = p, .in = in, .options = options, .start = in->p, .end = in->end}};
     if (options->annotate_kernel) p->annotations |= 1u << FG_KIND_KERNEL;
     if (options->annotate_jit) p->annotations |= 1u << FG_KIND_JIT;
-    fg__symbols_options how = {
-        .lines = options->lines, .addresses = options->addresses, .mangled = options->mangled};
+    fg__symbols_options how = {.lines = options->lines,
+                               .addresses = options->addresses,
+                               .mangled = options->mangled,
+                               .inlined = options->inlined};
     err = fg__symbols_new(&r.d.symbols, in->ctx, p, &how);
     if (!err) err = read_records(&r);
     release(&r);

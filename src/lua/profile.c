@@ -92,6 +92,7 @@ static const fg__option read_rows[] = {
     {"addrs", FG__OPTION_BOOL, offsetof(fg_read_options, addresses)},
     {"pid", FG__OPTION_BOOL, offsetof(fg_read_options, with_pid)},
     {"tid", FG__OPTION_BOOL, offsetof(fg_read_options, with_tid)},
+    {"inline", FG__OPTION_BOOL, offsetof(fg_read_options, inlined)},
     {"no_demangle", FG__OPTION_BOOL, offsetof(fg_read_options, mangled)},
     {"event_filter", FG__OPTION_TEXT, offsetof(fg_read_options, event)},
     {NULL, FG__OPTION_ANY, 0},
@@ -113,6 +114,7 @@ static const fg__option read_rows[] = {
  * @tparam[opt=false] boolean options.addrs perf: addresses for what has no symbol
  * @tparam[opt=false] boolean options.kernel perf: mark kernel frames with `_[k]`
  * @tparam[opt=false] boolean options.jit perf: mark JIT frames with `_[j]`
+ * @tparam[opt=false] boolean options.inline perf.data: calls that the compiler inlined are frames, by DWARF: slower
  * @tparam[opt=false] boolean options.no_demangle perf.data: names as the linker has them
  * @tparam[opt] string options.event_filter perf: only this event; otherwise the first one of a text, and a column for each of
  *   a perf.data

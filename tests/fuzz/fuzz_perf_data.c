@@ -20,6 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
                                .max_input = FUZZ_MAX_INPUT,
                                .annotate_kernel = data[0] & 1,
                                .mangled = data[0] & 2,
+                               .inlined = data[0] & 64,
                                .addresses = data[0] & 4,
                                .with_pid = data[0] & 8,
                                .with_tid = data[0] & 16,
