@@ -122,13 +122,11 @@ end
 
 -- ---- built in ---------------------------------------------------------------------------------------------------
 
--- The program sums in the kernel and costs least, but it walks stacks by frame pointers alone: most C libraries have
--- none, and the function that waits would not be seen. So it is taken where it is asked for.
-local function may_load(args)
-  local ok, why, remedy = fg.right "bpf"
-  if not ok then return nil, why, remedy end
-  if not args or args.wakers or args.engine == "bpf" then return true end
-  return nil, "it misses the callers of a C library without frame pointers", "--engine bpf takes it all the same"
+-- The BPF program sums in the kernel and costs least, but it walks stacks by frame pointers alone: most C libraries
+-- have none, and the function that waits would not be seen. So the tracepoints come first.
+local function may_trace(args)
+  if args and args.wakers then return nil, "it does not know who ends a wait", "--engine bpf" end
+  return fg.right "perf_trace" -- it finds tracepoints where tracefs is not mounted
 end
 
 return fg.collector {
@@ -163,9 +161,10 @@ return fg.collector {
     fg.arg.output(),
   },
   engines = {
-    { name = "bpf", summary = "built in, a BPF program", collect = sampled "offcpu_bpf", check = may_load },
     { name = "tracepoints", summary = "built in, perf_event_open", collect = sampled "offcpu_events",
-      check = function() return fg.right "perf_trace" end }, -- it finds tracepoints where tracefs is not mounted
+      check = may_trace },
+    { name = "bpf", summary = "built in, a BPF program", collect = sampled "offcpu_bpf",
+      check = function() return fg.right "bpf" end },
     { name = "bpftrace", summary = "what bpftrace prints", collect = traced, check = has_bpftrace },
   },
 }

@@ -407,7 +407,7 @@ static void many_run_side_by_side(void **state) {
     (void)state;
     enum { COUNT = 50 };
     fg__op *ops[COUNT];
-    for (int i = 0; i < COUNT; i++) ops[i] = start((fg__http_options){.url = url_on(at.a, "/after/300")});
+    for (int i = 0; i < COUNT; i++) ops[i] = start((fg__http_options){.url = url_on(at.a, "/after/1500")});
     for (int i = 0; i < COUNT; i++) assert_int_equal(wait_for(ops[i]), 0);
     for (int i = 0; i < COUNT; i++) expect_body(ops[i], 200, "at last");
     expect_body(ask((fg__http_options){.url = url_on(at.a, "/most")}), 200, "50");
