@@ -56,7 +56,9 @@ LINES = [
      "frames": {"schedule": 50, "^sleeping$|^runnable$": 50}},
     {"line": 'flame-graph perf --cmd "cargo bench" --output bench.svg', "folder": "bench",
      "frames": {"seed_bench::fibonacci": 5, "^cargo$": 0}, "says": [r"\d+ rounds"]},
-    {"line": "flame-graph memory --pid $P --lang python --duration 30 --output memory.svg", "on": "pdie",
+    {"line": "flame-graph memory --pid $P --output memory.svg", "on": "pdie",
+     "frames": {r"Thread\._bootstrap": 1}},
+    {"line": "flame-graph memory --pid $P --lang python --output memory.svg", "on": "pdie",
      "frames": {r"Thread\._bootstrap": 1}},
 
     # workflows
