@@ -88,6 +88,9 @@ local function parsed(output, wanted)
   return p
 end
 
+-- Where the kernel numbers processes as bpftrace does (PROC_PID_INIT_INO of linux/proc_ns.h).
+local first_namespace = "pid:[4026531836]"
+
 local function traced(args)
   local wanted
   for _, state in ipairs(args.state or {}) do
@@ -117,6 +120,10 @@ local function has_bpftrace(args)
   local found = fg.spawn { "bpftrace", "--version" }
   if not found or found.status ~= 0 then return nil, "there is no bpftrace", "sudo apt install bpftrace" end
   if args and (args.cpu or args.wakers) then return nil, "it has neither --cpu nor --wakers", "--engine tracepoints" end
+  local namespace = fg.spawn { "readlink", "/proc/self/ns/pid" }
+  if not namespace or not namespace.stdout:find(first_namespace, 1, true) then
+    return nil, "it knows processes by their numbers outside of this container", "run it outside"
+  end
   return fg.right "bpf"
 end
 

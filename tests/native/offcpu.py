@@ -22,6 +22,7 @@ WAITS = {
 }
 # What a refusal of the kernel has to name where it gives us no BPF: no container has it, and not every chroot.
 REMEDIES = "sudo mount -t sysfs|CONFIG_DEBUG_INFO_BTF|setcap cap_bpf|--cap-add"
+FIRST_NAMESPACE = "pid:[4026531836]"  # where bpftrace finds processes by their numbers
 
 
 class Waits(Profile):
@@ -70,12 +71,19 @@ def check_waits(what, profile, true, whole):
 
 
 def engines(folder):
-    """Those that work here; of the other, that its refusal helps."""
-    done = flame_graph("offcpu", "--pid", os.getpid(), "--duration", 0.1, "--engine", "bpf", "--output", folder / "e.svg")
-    if not done.returncode or "woke up" in done.stderr:
+    """Those that work here; of the others, that their refusal helps."""
+    def tried(engine):
+        return flame_graph("offcpu", "--pid", os.getpid(), "--duration", 0.1, "--engine", engine, "--output", folder / "e.svg")
+
+    done = tried("bpf")
+    if done.returncode and "woke up" not in done.stderr:
+        check("bpf: refused, and the refusal helps", re.search(REMEDIES, done.stderr), done.stderr)
+        return ["tracepoints"]
+    if os.readlink("/proc/self/ns/pid") == FIRST_NAMESPACE:
         return ["bpf", "tracepoints", "bpftrace"]
-    check("bpf: refused, and the refusal helps", re.search(REMEDIES, done.stderr), done.stderr)
-    return ["tracepoints"]
+    done = tried("bpftrace")
+    check("bpftrace: refused in a container, and the refusal helps", "run it outside" in done.stderr, done.stderr)
+    return ["bpf", "tracepoints"]
 
 
 def waits(folder):

@@ -1,5 +1,4 @@
 // Known shares of CPU time, in Rust: a trait, a generic function, a closure.
-use std::hint::black_box;
 use std::io::{BufRead, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,6 +11,13 @@ extern "C" {
     fn clock_gettime(clock: i32, out: *mut Timespec) -> i32;
 }
 const THREAD_CPU: i32 = 3;
+
+/// What std::hint's does, for a compiler that has none yet.
+fn black_box<T>(value: T) -> T {
+    let seen = unsafe { std::ptr::read_volatile(&value) };
+    std::mem::forget(value);
+    seen
+}
 
 fn thread_nanoseconds() -> u64 {
     let mut t = Timespec { seconds: 0, nanoseconds: 0 };
