@@ -135,7 +135,7 @@ static int choose_unit(const char **unit, fg_ctx *ctx, side *sides) {
 /* Whether durations differ by more than 1 %; those that are not known do not. */
 static bool longer_or_shorter(const fg_profile *a, const fg_profile *b) {
     double x = (double)fg_meta_number(a, "duration"), y = (double)fg_meta_number(b, "duration");
-    return x > 0 && y > 0 && fabs(x - y) > 0.01 * fmax(x, y);
+    return x > 0 && y > 0 && fabs(x - y) > 0.05 * fmax(x, y);
 }
 
 static int choose_factor(fg_profile *p, const side *a, const side *b, fg_normalize normalize) {

@@ -42,7 +42,7 @@ export const tests = {
       }));
       assert.ok(frames.length > 10 && frames.some(frame => frame.label));
       for (const { title, from, to, label } of frames) {
-        assert.match(title, / \(.*\d (ticks|samples|<b>ticks<\/b>).*\)$|: .* → .* pp\)$/);
+        assert.match(title, / \(.*\d (ticks|samples|<b>ticks<\/b>).*\)$|: .* → .* pp(, within noise)?\)$/);
         if (label) assert.ok(label.from >= from && label.to <= to + 0.5, `${title}: ${label.to} > ${to}`);
       }
       await page.close();
