@@ -3,6 +3,32 @@
 #include "sample/watch.h"
 #include "symbols/unwind.h"
 
+enum { USUAL_STACK = 8192, MOST_STACK = 65528 };
+
+int fg__unwinding_choose(fg__unwinding *out, fg_ctx *ctx, const char *how, uint64_t stack) {
+    *out = (fg__unwinding){.dwarf = how && strcmp(how, "dwarf") == 0};
+    if (how && !out->dwarf && strcmp(how, "fp") != 0)
+        return fg__fail(ctx, FG_EINVAL, "stacks are unwound by \"fp\" or \"dwarf\", not by \"%s\"", how);
+    if (out->dwarf && !fg__registers_mask())
+        return fg__fail(ctx, FG_EUNSUPPORTED,
+                        "this build cannot unwind by call frame information: --unwind fp is what there is");
+    if (stack > MOST_STACK)
+        return fg__fail(ctx, FG_EINVAL, "the kernel copies at most %d bytes of a stack", MOST_STACK);
+    if (out->dwarf)
+        out->copied = (uint32_t)(stack ? stack & ~UINT64_C(7) : USUAL_STACK);
+    else if (fg__registers_mask())
+        out->copied = FG__CALLERS_COPY;
+    return 0;
+}
+
+void fg__unwinding_ask(struct perf_event_attr *attr, const fg__unwinding *unwinding) {
+    if (!unwinding->copied) return;
+    attr->exclude_callchain_user = unwinding->dwarf;
+    attr->sample_type |= PERF_SAMPLE_REGS_USER | PERF_SAMPLE_STACK_USER;
+    attr->sample_regs_user = fg__registers_mask();
+    attr->sample_stack_user = unwinding->copied;
+}
+
 /* No code of a program is there: what a frame pointer register held was none, and the kernel followed it. */
 static bool is_stray(uint64_t address) {
     return address < 4096 || address >> 63;
@@ -40,10 +66,10 @@ static fg__unwound unwind(fg__watch *w, const fg__raw_key *key, const fg__events
 }
 
 void fg__watch_user(fg__watch *w, fg__raw_key *key, uint64_t *addresses, const fg__events *e,
-                    const fg__perf_sample *sample, bool dwarf) {
+                    const fg__perf_sample *sample, const fg__unwinding *unwinding) {
     uint64_t near[FG__CALLERS_NEAR], *user = addresses + key->kernel;
     size_t n, most = (size_t)(FG__STACK_DEPTH - key->kernel);
-    if (dwarf) {
+    if (unwinding->dwarf) {
         w->truncated += unwind(w, key, e, sample, user, &n, most) != FG__UNWOUND_WHOLE;
     } else if (sample->abi != PERF_SAMPLE_REGS_ABI_NONE) {
         bool whole = unwind(w, key, e, sample, near, &n, FG__CALLERS_NEAR) == FG__UNWOUND_WHOLE;

@@ -61,8 +61,8 @@ typedef struct fg__perf_sample {
  */
 int fg__events_init(fg__events *e, fg_ctx *ctx, const struct perf_event_attr *attr, size_t ring_bytes);
 /*
- * Open the event on one task, or on every task, on every CPU. Returns 0 or the errno of the kernel (positive): the caller knows what it
- * can do without. ENOMEM stands for ours as well.
+ * Open the event on one task, or on every task, on every CPU. Returns 0 or the errno of the kernel (positive): the
+ * caller knows what it can do without. ENOMEM stands for ours as well.
  */
 int fg__events_open(fg__events *e, uint32_t tid);
 /* Open it on all threads of a process, whose first one is open already, until there is none without. */

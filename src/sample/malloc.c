@@ -8,7 +8,6 @@
  */
 #include <errno.h>
 #include <math.h>
-#include <poll.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -225,15 +224,10 @@ static int on_record(void *user, const fg__record *record) {
     return fg__raws_add(s->base.ctx, &s->watch.raws, &key, s->addresses, (int64_t)s->period, bytes);
 }
 
-static bool has_ended(const struct sampler *s) {
-    struct pollfd ended = {.fd = s->pidfd, .events = POLLIN};
-    return s->pidfd >= 0 && poll(&ended, 1, 0) > 0;
-}
-
 static int run_sampler(fg__sampler *base) {
     struct sampler *s = (struct sampler *)base;
     int err = 0;
-    while (!err && !fg__sampler_due(base) && !has_ended(s)) {
+    while (!err && !fg__sampler_due(base) && !fg__watch_ended(s->pidfd, s->pid)) {
         fg__events_wait(&s->events, base, s->pidfd);
         err = fg__events_drain(&s->events, on_record, s);
     }

@@ -3,8 +3,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <math.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -94,9 +92,7 @@ void fg__offcpu_close(fg__offcpu *s) {
 }
 
 bool fg__offcpu_ended(const fg__offcpu *s) {
-    struct pollfd ended = {.fd = s->pidfd, .events = POLLIN};
-    if (s->pidfd < 0) return kill((pid_t)s->pid, 0) && errno == ESRCH; /* before Linux 5.3 */
-    return poll(&ended, 1, 0) > 0;
+    return fg__watch_ended(s->pidfd, s->pid);
 }
 
 /* ---- threads ------------------------------------------------------------------------------------------- */

@@ -13,13 +13,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
-#include "sample/callers.h"
 #include "sample/offcpu.h"
 #include "sample/perf_event.h"
 #include "symbols/unwind.h"
 #include "sys/rights.h"
 
-enum { RING = 1 << 20, STACK_RING = 8 << 20, CPU_RING = 256 << 10, USUAL_STACK = 8192, MOST_STACK = 65528 };
+enum { RING = 1 << 20, STACK_RING = 8 << 20, CPU_RING = 256 << 10 };
 
 static const fg__option rows[] = {FG__OFFCPU_ROWS, {NULL, 0, 0}};
 
@@ -27,40 +26,24 @@ struct events_sampler {
     fg__offcpu off;
     fg__events switches, clock;
     uint32_t state_at; /* where prev_state is in a sample */
-    uint32_t stack;    /* bytes of it that are copied */
-    bool dwarf;
+    fg__unwinding unwinding;
 };
 
 /* ---- open ---------------------------------------------------------------------------------------------- */
 
 static int check_options(struct events_sampler *s, const fg__offcpu_options *o) {
     fg_ctx *ctx = s->off.base.ctx;
-    s->dwarf = o->unwind && strcmp(o->unwind, "dwarf") == 0;
-    if (o->unwind && !s->dwarf && strcmp(o->unwind, "fp") != 0)
-        return fg__fail(ctx, FG_EINVAL, "stacks are unwound by \"fp\" or \"dwarf\", not by \"%s\"",
-                        o->unwind);
-    if (s->dwarf && !fg__registers_mask())
-        return fg__fail(ctx, FG_EUNSUPPORTED,
-                        "this build cannot unwind by call frame information: --unwind fp is what there is");
-    if (o->stack > MOST_STACK)
-        return fg__fail(ctx, FG_EINVAL, "the kernel copies at most %d bytes of a stack", MOST_STACK);
+    int err = fg__unwinding_choose(&s->unwinding, ctx, o->unwind, o->stack);
+    if (err) return err;
     if (o->wakers)
         return fg__fail(ctx, FG_EUNSUPPORTED, "who wakes whom (--wakers) is known to the engine bpf only");
-    s->stack = FG__CALLERS_COPY;
-    if (s->dwarf) s->stack = (uint32_t)(o->stack ? o->stack & ~UINT64_C(7) : USUAL_STACK);
-    if (!fg__registers_mask()) s->stack = 0;
     return 0;
 }
 
 static struct perf_event_attr attributes(const struct events_sampler *s) {
     struct perf_event_attr attr = {
         .sample_type = PERF_SAMPLE_CALLCHAIN, .inherit = 1, .inherit_thread = 1, .exclude_hv = 1};
-    if (s->stack) {
-        attr.exclude_callchain_user = s->dwarf;
-        attr.sample_type |= PERF_SAMPLE_REGS_USER | PERF_SAMPLE_STACK_USER;
-        attr.sample_regs_user = fg__registers_mask();
-        attr.sample_stack_user = s->stack;
-    }
+    fg__unwinding_ask(&attr, &s->unwinding);
     return attr;
 }
 
@@ -93,7 +76,7 @@ static int attach_switches(struct events_sampler *s) {
     attr.sample_period = 1;
     attr.sample_type |= PERF_SAMPLE_RAW;
     attr.context_switch = attr.mmap = attr.mmap2 = attr.comm = attr.comm_exec = attr.task = 1;
-    return attach(s, &s->switches, &attr, s->stack ? STACK_RING : RING);
+    return attach(s, &s->switches, &attr, s->unwinding.copied ? STACK_RING : RING);
 }
 
 static int attach_clock(struct events_sampler *s) {
@@ -104,7 +87,7 @@ static int attach_clock(struct events_sampler *s) {
     attr.freq = 1;
     attr.sample_freq = (uint64_t)llround(s->off.cpu_rate);
     attr.sample_type |= PERF_SAMPLE_PERIOD;
-    return attach(s, &s->clock, &attr, s->stack ? STACK_RING : CPU_RING);
+    return attach(s, &s->clock, &attr, s->unwinding.copied ? STACK_RING : CPU_RING);
 }
 
 static int open_events(fg__sampler *base, const void *given) {
@@ -128,7 +111,7 @@ static int stack_of(uint32_t *out, struct events_sampler *s, const fg__events *e
     if (!err) err = fg__watch_name(&key.thread, &off->watch, record->pid, record->tid);
     if (err) return err;
     fg__watch_chain(&key, off->addresses, sample);
-    fg__watch_user(&off->watch, &key, off->addresses, e, sample, s->dwarf);
+    fg__watch_user(&off->watch, &key, off->addresses, e, sample, &s->unwinding);
     return fg__raws_find(out, off->base.ctx, &off->watch.raws, &key, off->addresses);
 }
 

@@ -3,8 +3,9 @@
  *
  *   event ──▶ rings ──▶ raw stacks, counted ──▶ (sampling is over) names ──▶ profile
  *
- * With frame pointers the kernel walks the stacks, and what these miss at the inner end is added (callers.h). With call frame information (`unwind = "dwarf"`) it copies the top of
- * each, and the copy is unwound here at once, so that memory does not grow with the samples.
+ * With frame pointers the kernel walks the stacks, and what these miss at the inner end is added (callers.h). With call
+ * frame information (`unwind = "dwarf"`) it copies the top of each, and the copy is unwound here at once, so that memory
+ * does not grow with the samples.
  *
  * Where it is allowed, the events are of the CPUs and not of the threads, and what others do is dropped here. An event of
  * a thread begins to count when the thread does: one that lives for 23 ms is then looked at after 10 ms and after 20 ms,
@@ -12,21 +13,18 @@
  */
 #include <errno.h>
 #include <math.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
 #include <time.h>
 #include <unistd.h>
-#include "sample/callers.h"
 #include "sample/command.h"
 #include "sample/perf_event.h"
 #include "sample/watch.h"
 #include "symbols/unwind.h"
 #include "sys/rights.h"
 
-enum { USUAL_RATE = 99, RING = 512 << 10, STACK_RING = 2 << 20, USUAL_STACK = 8192, MOST_STACK = 65528 };
+enum { USUAL_RATE = 99, RING = 512 << 10, STACK_RING = 2 << 20 };
 enum { FEW_SAMPLES = 10 };       /* of a thread, for its first one to matter */
 enum { MUCH = 5 };               /* one in so many stacks is cut short: that is worth a hint */
 enum { MOST_COPIED = 32 << 20 }; /* bytes a second, of everybody's stacks */
@@ -60,7 +58,8 @@ struct perf {
     uint32_t pid;
     int pidfd; /* readable when the process has ended; -1: not known */
     double rate;
-    bool dwarf, without_kernel;
+    fg__unwinding unwinding;
+    bool without_kernel;
     bool wide;      /* events of the CPUs */
     bool executing; /* the command has begun: before that, it is a copy of this process */
     uint64_t addresses[FG__STACK_DEPTH];
@@ -92,16 +91,7 @@ static struct perf_event_attr attributes(const struct perf *s, const options *o)
         attr.freq = 1;
         attr.sample_freq = (uint64_t)llround(s->rate);
     }
-    if (s->dwarf) {
-        attr.exclude_callchain_user = 1;
-        attr.sample_type |= PERF_SAMPLE_REGS_USER | PERF_SAMPLE_STACK_USER;
-        attr.sample_regs_user = fg__registers_mask();
-        attr.sample_stack_user = (uint32_t)(o->stack ? o->stack & ~UINT64_C(7) : USUAL_STACK);
-    } else if (fg__registers_mask()) {
-        attr.sample_type |= PERF_SAMPLE_REGS_USER | PERF_SAMPLE_STACK_USER;
-        attr.sample_regs_user = fg__registers_mask();
-        attr.sample_stack_user = FG__CALLERS_COPY;
-    }
+    fg__unwinding_ask(&attr, &s->unwinding);
     return attr;
 }
 
@@ -109,7 +99,8 @@ static struct perf_event_attr attributes(const struct perf *s, const options *o)
 static int open_first(struct perf *s, const options *o) {
     struct perf_event_attr attr = attributes(s, o);
     fg__events_close(&s->events);
-    if (fg__events_init(&s->events, s->base.ctx, &attr, s->dwarf ? STACK_RING : RING)) return ENOMEM;
+    if (fg__events_init(&s->events, s->base.ctx, &attr, s->unwinding.dwarf ? STACK_RING : RING))
+        return ENOMEM;
     return fg__events_open(&s->events, s->wide ? FG__EVERY_TASK : s->pid);
 }
 
@@ -132,9 +123,8 @@ static int refuse(struct perf *s, int error) {
 }
 
 /* Not for events that are samples each, and not where copying stacks would cost everybody much. */
-static bool may_be_wide(const struct perf *s, const options *o) {
-    double copied =
-        s->dwarf ? s->rate * (double)get_nprocs() * (double)(o->stack ? o->stack : USUAL_STACK) : 0;
+static bool may_be_wide(const struct perf *s) {
+    double copied = s->unwinding.dwarf ? s->rate * (double)get_nprocs() * (double)s->unwinding.copied : 0;
     return !s->event.each && copied <= MOST_COPIED;
 }
 
@@ -142,7 +132,7 @@ static bool may_be_wide(const struct perf *s, const options *o) {
 static int attach(struct perf *s, const options *o) {
     bool usual = !o->event;
     int error;
-    s->wide = may_be_wide(s, o);
+    s->wide = may_be_wide(s);
     while ((error = open_first(s, o))) {
         if (not_here(error) && usual) {
             usual = false;
@@ -172,20 +162,6 @@ static int check_rate(struct perf *s, const options *o) {
                     "a rate of %g is not possible: between 1 and %ld samples a second (more: sudo sysctl "
                     "kernel.perf_event_max_sample_rate=N)",
                     s->rate, most);
-}
-
-static int check_unwind(struct perf *s, const options *o) {
-    fg_ctx *ctx = s->base.ctx;
-    s->dwarf = o->unwind && strcmp(o->unwind, "dwarf") == 0;
-    if (o->unwind && !s->dwarf && strcmp(o->unwind, "fp") != 0)
-        return fg__fail(ctx, FG_EINVAL, "stacks are unwound by \"fp\" or \"dwarf\", not by \"%s\"",
-                        o->unwind);
-    if (s->dwarf && !fg__registers_mask())
-        return fg__fail(ctx, FG_EUNSUPPORTED,
-                        "this build cannot unwind by call frame information: --unwind fp is what there is");
-    if (o->stack > MOST_STACK)
-        return fg__fail(ctx, FG_EINVAL, "the kernel copies at most %d bytes of a stack", MOST_STACK);
-    return 0;
 }
 
 static int choose_target(struct perf *s, const options *o) {
@@ -223,7 +199,7 @@ static int open_perf(fg__sampler *base, const void *given) {
     s->events.ctx = ctx;
     s->command = FG__COMMAND_NONE;
     int err = check_rate(s, o);
-    if (!err) err = check_unwind(s, o);
+    if (!err) err = fg__unwinding_choose(&s->unwinding, ctx, o->unwind, o->stack);
     if (!err) err = fg__perf_event_named(&s->event, ctx, o->event ? o->event : "cycles");
     if (!err) err = fg__watch_init(&s->watch, ctx, base->profile, &o->naming);
     if (!err) err = choose_target(s, o);
@@ -265,15 +241,13 @@ static int on_record(void *user, const fg__record *record) {
     if (!err) err = fg__watch_name(&key.thread, &s->watch, record->pid, record->tid);
     if (err) return err;
     fg__watch_chain(&key, s->addresses, &sample);
-    fg__watch_user(&s->watch, &key, s->addresses, &s->events, &sample, s->dwarf);
+    fg__watch_user(&s->watch, &key, s->addresses, &s->events, &sample, &s->unwinding);
     return fg__raws_add(s->base.ctx, &s->watch.raws, &key, s->addresses, 1, (int64_t)sample.period);
 }
 
 static bool target_ended(struct perf *s) {
     if (s->command.pid) return fg__command_ended(&s->command);
-    struct pollfd ended = {.fd = s->pidfd, .events = POLLIN};
-    if (s->pidfd < 0) return kill((pid_t)s->pid, 0) && errno == ESRCH; /* before Linux 5.3 */
-    return poll(&ended, 1, 0) > 0;
+    return fg__watch_ended(s->pidfd, s->pid);
 }
 
 static int run_perf(fg__sampler *base) {
@@ -298,7 +272,7 @@ static int name_stack(struct perf *s, fg__frames *frames, size_t i) {
     int err = fg__watch_frames(&s->watch, frames, key->space, addresses, key->kernel);
     if (!err) err = fg__watch_frames(&s->watch, frames, key->space, addresses + key->kernel, key->user);
     if (err) return err;
-    if (!s->dwarf && key->user && !fg__watch_whole(p, frames->ids[frames->n - 1], key->user))
+    if (!s->unwinding.dwarf && key->user && !fg__watch_whole(p, frames->ids[frames->n - 1], key->user))
         s->watch.truncated += raws->counts[i];
     err =
         fg__watch_word(&s->watch, frames, p, raws->names.bytes + raws->name_at[key->thread], FG_KIND_UNKNOWN);
@@ -344,7 +318,8 @@ static int describe(struct perf *s, double seconds) {
             "%lld threads and processes were started, and what each does in its first %.3g ms is "
             "seen as root only, or after: sudo sysctl kernel.perf_event_paranoid=0",
             (long long)s->watch.forked, 1e3 / s->rate);
-    if (!err && !s->dwarf && s->watch.truncated > s->watch.raws.total / MUCH && fg__registers_mask())
+    if (!err && !s->unwinding.dwarf && s->watch.truncated > s->watch.raws.total / MUCH &&
+        fg__registers_mask())
         err = fg_profile_note(p, "--unwind dwarf finds callers in programs that have no frame pointers");
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
     if (!err) err = fg_meta_set_number(p, "sampler_cpu", (int64_t)cpu.tv_sec * 1000000000 + cpu.tv_nsec);

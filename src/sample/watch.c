@@ -1,5 +1,8 @@
 /* The tasks and spaces of a watch. */
 #include "sample/watch.h"
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 
 int fg__watch_init(fg__watch *w, fg_ctx *ctx, fg_profile *profile, const fg__naming_options *naming) {
@@ -19,6 +22,11 @@ void fg__watch_free(fg__watch *w) {
     fg_free(w->ctx, w->by_tid.slots);
     fg__raws_free(w->ctx, &w->raws);
     *w = (fg__watch){0};
+}
+
+bool fg__watch_ended(int pidfd, uint32_t pid) {
+    struct pollfd ended = {.fd = pidfd, .events = POLLIN};
+    return pidfd < 0 ? kill((pid_t)pid, 0) && errno == ESRCH : poll(&ended, 1, 0) > 0;
 }
 
 static uint64_t hash_of(uint32_t id) {

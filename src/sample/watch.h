@@ -56,16 +56,29 @@ int fg__watch_name(uint32_t *out, fg__watch *w, uint32_t pid, uint32_t tid);
 /* It has this name from now on. */
 int fg__watch_rename(fg__watch *w, uint32_t tid, const char *name);
 
+/* Whether a process has ended, which `pidfd` tells where it is not -1 (before Linux 5.3). */
+bool fg__watch_ended(int pidfd, uint32_t pid);
+
 /* ---- chain.c: the addresses of a sample, into FG__STACK_DEPTH of them ---------------------------------- */
+
+/* How the user's half is walked. */
+typedef struct fg__unwinding {
+    bool dwarf;      /* by call frame information alone */
+    uint32_t copied; /* bytes of each stack; 0: none, as this kind of machine has no unwinding */
+} fg__unwinding;
+/* As an option says: "dwarf", with so many bytes of each stack (0: as usual); "fp" or NULL. */
+int fg__unwinding_choose(fg__unwinding *out, fg_ctx *ctx, const char *how, uint64_t stack);
+/* Have samples bring what that takes. */
+void fg__unwinding_ask(struct perf_event_attr *attr, const fg__unwinding *unwinding);
 
 /* As the kernel has walked them: sets key->kernel and key->user. */
 void fg__watch_chain(fg__raw_key *key, uint64_t *addresses, const fg__perf_sample *sample);
 /*
- * The user's half by the copy of the stack: the whole of it (`dwarf`; what is not whole is counted as truncated), or only
+ * The user's half by the copy of the stack: the whole of it (dwarf; what is not whole is counted as truncated), or only
  * the innermost callers, which frame pointers miss (callers.h).
  */
 void fg__watch_user(fg__watch *w, fg__raw_key *key, uint64_t *addresses, const fg__events *e,
-                    const fg__perf_sample *sample, bool dwarf);
+                    const fg__perf_sample *sample, const fg__unwinding *unwinding);
 
 /* ---- naming: raw stacks to frames, afterwards ---------------------------------------------------------- */
 
