@@ -46,7 +46,14 @@ static const struct {
 
 enum { MEANINGS_MAX = 1 << 20 };
 
-static int add_meaning(fg__nettrace *trace, bytes *b) {
+/* What is in front of an event. */
+typedef struct header {
+    uint32_t number, sequence, stack, size;
+    uint64_t writer, thread, time;
+} header;
+
+static int add_meaning(fg__nettrace *trace, const header *h, bytes *b) {
+    (void)h;
     events *e = &trace->events;
     uint32_t number = take_u32(b);
     e->text.n = 0;
@@ -69,11 +76,6 @@ static int add_meaning(fg__nettrace *trace, bytes *b) {
 }
 
 /* ---- headers ------------------------------------------------------------------------------------------------------- */
-
-typedef struct header {
-    uint32_t number, sequence, stack, size;
-    uint64_t writer, thread, time;
-} header;
 
 enum {
     HAS_NUMBER = 0x01,
@@ -178,30 +180,26 @@ static int event(fg__nettrace *trace, const header *h, bytes *payload) {
     return 0;
 }
 
-int fg__nettrace_read_metadata(fg__nettrace *trace, bytes *b) {
+/* Each event of a block; `visit` gets its payload alone. */
+static int each_event(fg__nettrace *trace, bytes *b, int (*visit)(fg__nettrace *, const header *, bytes *)) {
     header h = {0};
     int err = 0;
     if (!skip_head(b)) return 0;
     while (b->p < b->end && !err && !b->wrong) {
         next_header(&h, b);
         bytes payload = fg__nettrace_part(b, h.size);
-        if (!b->wrong) err = add_meaning(trace, &payload);
+        if (!b->wrong) err = visit(trace, &h, &payload);
         if (!b->wrong) b->wrong = payload.wrong;
     }
     return err;
 }
 
+int fg__nettrace_read_metadata(fg__nettrace *trace, bytes *b) {
+    return each_event(trace, b, add_meaning);
+}
+
 int fg__nettrace_read_events(fg__nettrace *trace, bytes *b) {
-    header h = {0};
-    int err = 0;
-    if (!skip_head(b)) return 0;
-    while (b->p < b->end && !err && !b->wrong) {
-        next_header(&h, b);
-        bytes payload = fg__nettrace_part(b, h.size);
-        if (!b->wrong) err = event(trace, &h, &payload);
-        if (!b->wrong) b->wrong = payload.wrong;
-    }
-    return err;
+    return each_event(trace, b, event);
 }
 
 int fg__nettrace_read_sequence_point(fg__nettrace *trace, bytes *b) {
