@@ -124,6 +124,15 @@ local function calls(opened, list)
   return true
 end
 
+-- The last of a recording: the profile, as text, of a call that may take its time; then the domain is turned off.
+local function ending(stop, disable)
+  return function(thread)
+    local text, message, code = thread:ask(stop, nil, 60)
+    thread:call(disable)
+    return text, message, code
+  end
+end
+
 --- Profile the time of a process, Node or Bun.
 -- @tparam Session opened
 -- @tparam table options
@@ -144,11 +153,7 @@ function devtools.cpu(opened, options)
       return calls(thread, { { "Profiler.enable" },
         { "Profiler.setSamplingInterval", { interval = options.interval_us or 100 } }, { "Profiler.start" } })
     end,
-    stop = function(thread)
-      local text, message, code = thread:ask("Profiler.stop", nil, 60)
-      thread:call "Profiler.disable"
-      return text, message, code
-    end,
+    stop = ending("Profiler.stop", "Profiler.disable"),
   }, options)
 end
 
@@ -187,11 +192,7 @@ function devtools.heap(opened, options)
     start = function(thread)
       return calls(thread, { { "HeapProfiler.enable" }, { "HeapProfiler.startSampling", asked } })
     end,
-    stop = function(thread)
-      local text, why, kind = thread:ask("HeapProfiler.stopSampling", nil, 60)
-      thread:call "HeapProfiler.disable"
-      return text, why, kind
-    end,
+    stop = ending("HeapProfiler.stopSampling", "HeapProfiler.disable"),
   }, options)
   if not p then return nil, message, code end
   return options.allocated and remade(p, nil, { { "alloc_space", "bytes" } }) or p
