@@ -33,10 +33,14 @@ def timed(function, units):
     spent[function.__name__] += time.thread_time() - begun
 
 
-def work(units=2000):
+def go_round(units=2000):
+    for function in (half, third, rest):
+        timed(function, units)
+
+
+def work():
     while True:
-        for function in (half, third, rest):
-            timed(function, units)
+        go_round()
 
 
 def main():
@@ -46,4 +50,5 @@ def main():
         print(json.dumps(spent), flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()
