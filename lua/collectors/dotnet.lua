@@ -62,12 +62,6 @@ local function sample(args)
   return readable(args, p, message, code)
 end
 
-local function has_dotnet_trace()
-  local done = fg.spawn { "dotnet-trace", "--version" }
-  if done and done.status == 0 then return true end
-  return nil, "dotnet-trace is not on PATH", "dotnet tool install --global dotnet-trace"
-end
-
 local function time_span(seconds)
   seconds = math.max(1, math.ceil(seconds))
   return ("%02d:%02d:%02d:%02d"):format(seconds // 86400, seconds // 3600 % 24, seconds // 60 % 60, seconds % 60)
@@ -127,7 +121,7 @@ return fg.collector {
   },
   engines = {
     { name = "builtin", summary = "the sampler that is built in", collect = sample },
-    { name = "dotnet-trace", summary = "dotnet-trace collect, wall-clock time", check = has_dotnet_trace,
-      collect = dotnet_trace },
+    { name = "dotnet-trace", summary = "dotnet-trace collect, wall-clock time", collect = dotnet_trace,
+      needs = { "dotnet-trace", "dotnet tool install --global dotnet-trace" } },
   },
 }

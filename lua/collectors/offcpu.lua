@@ -116,9 +116,7 @@ local function traced(args)
   return p
 end
 
-local function has_bpftrace(args)
-  local found = fg.spawn { "bpftrace", "--version" }
-  if not found or found.status ~= 0 then return nil, "there is no bpftrace", "sudo apt install bpftrace" end
+local function may_bpftrace(args)
   if args and (args.cpu or args.wakers) then return nil, "it has neither --cpu nor --wakers", "--engine tracepoints" end
   local namespace = fg.spawn { "readlink", "/proc/self/ns/pid" }
   if not namespace or not namespace.stdout:find(first_namespace, 1, true) then
@@ -172,6 +170,7 @@ return fg.collector {
       check = may_trace },
     { name = "bpf", summary = "built in, a BPF program", collect = sampled "offcpu_bpf",
       check = function() return fg.right "bpf" end },
-    { name = "bpftrace", summary = "what bpftrace prints", collect = traced, check = has_bpftrace },
+    { name = "bpftrace", summary = "what bpftrace prints", collect = traced, check = may_bpftrace,
+      needs = { "bpftrace", "sudo apt install bpftrace" } },
   },
 }

@@ -75,11 +75,9 @@ local function sample(args)
   }
 end
 
-local function has_perf(args)
+local function can_record(args)
   if args and args.unwind == "dwarf" then return nil, "what perf record --call-graph dwarf writes is not read" end
-  local done = fg.spawn { "perf", "--version", stderr = "null" }
-  if done and done.status == 0 then return true end
-  return nil, "there is no perf", "sudo apt install linux-perf"
+  return true
 end
 
 -- The words of perf record.
@@ -153,6 +151,7 @@ return fg.collector {
   engines = {
     { name = "events", summary = "built in, perf_event_open", collect = sample,
       check = function() return fg.right "perf" end }, -- a process that refuses is refused by the sampler
-    { name = "perf", summary = "perf record", collect = record, check = has_perf },
+    { name = "perf", summary = "perf record", collect = record, check = can_record,
+      needs = { "perf", "sudo apt install linux-perf" } },
   },
 }

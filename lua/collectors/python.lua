@@ -14,12 +14,6 @@ local function label(name, frame)
   return ("%s (%s)"):format(name, place)
 end
 
-local function has_py_spy()
-  local done = fg.spawn { "py-spy", "--version" }
-  if done and done.status == 0 then return true end
-  return nil, "py-spy is not on PATH", "pip install py-spy"
-end
-
 local function sample(args)
   local process, message, code = fg.process(args.pid)
   if process and process.exe then process, message, code = fg.expect_runtime(args.pid, "python") end
@@ -83,6 +77,7 @@ return fg.collector {
   },
   engines = {
     { name = "builtin", summary = "the sampler that is built in", collect = sample },
-    { name = "py-spy", summary = "py-spy record", check = has_py_spy, collect = py_spy },
+    { name = "py-spy", summary = "py-spy record", needs = { "py-spy", "pip install py-spy" },
+      collect = py_spy },
   },
 }

@@ -73,7 +73,8 @@ end
 -- @tparam table fields `name`, `summary`, `description`, `examples` (a list of command lines), `args` (a list of
 --   arguments) and `collect`: function(args) → profile, or nil, message; behind the profile may come the exit status of
 --   a command that it ran, with which the command line then ends. In place of `collect` there can be
---   `engines`, a list of ways to do it, best first: each has `name`, `summary`, `collect`, and may have `check`:
+--   `engines`, a list of ways to do it, best first: each has `name`, `summary`, `collect`, and may have `needs`,
+--   another program and the command that installs it (`{ "perf", "sudo apt install linux-perf" }`), and `check`:
 --   function(args) → true, or nil, why not, and the command that helps; without args it says whether the engine works
 --   on this machine.
 -- @treturn table the declaration

@@ -6,11 +6,13 @@
 --     { name = "perf", … },
 --   }
 --
--- A check gets the arguments of a run, or nil: whether the engine works on this machine at all (`flame-graph doctor`).
+-- `needs = { PROGRAM, COMMAND }`: the engine is another program, which the command installs. A check comes behind that
+-- and gets the arguments of a run, or nil: whether the engine works on this machine at all (`flame-graph doctor`).
 -- An engine that finds out later that it cannot do it returns nil, message, "UNSUPPORTED": the next one is tried.
 
 local check = require "flamegraph.check"
 local log = require "flamegraph.log"
+local spawn = require "flamegraph.spawn"
 
 local engines = {}
 
@@ -21,7 +23,7 @@ function engines.declare(owner, list)
   for i, engine in ipairs(list) do
     local what = ("%s: engine %d"):format(owner, i)
     declared[i] = check.options(what, engine,
-      { name = "!string", summary = "!string", check = "function", collect = "!function" })
+      { name = "!string", summary = "!string", needs = "table", check = "function", collect = "!function" })
   end
   if #declared == 0 then check.fail("%s: `engines` is a list of one at least", owner) end
   return declared
@@ -38,8 +40,18 @@ function engines.argument(declared)
     help = "how: " .. table.concat(said, ", ") .. "; otherwise the first of these that works" }
 end
 
+local function has(needs)
+  local done = spawn { needs[1], "--version", stderr = "null" }
+  if done and done.status == 0 then return true end
+  return nil, ("%s is not on PATH"):format(needs[1]), needs[2]
+end
+
 --- Whether an engine works: true; nil, why not, and what helps.
 function engines.works(engine, values)
+  if engine.needs then
+    local there, why, remedy = has(engine.needs)
+    if not there then return nil, why, remedy end
+  end
   if not engine.check then return true end
   local ok, why, remedy = engine.check(values)
   if ok then return true end
