@@ -1,38 +1,19 @@
 /* HTTP against a loopback server: answers, redirects, caps, time-outs, and what is said when it goes wrong.
  */
-#include "loops.h"
+#include "server.h"
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-static fg__op *server;
 static struct {
     int a, b, tls, raw;
     char socket[128];
 } at;
 
-static int port_of(const char *ports, const char *name) {
-    char key[16];
-    snprintf(key, sizeof key, "\"%s\":", name);
-    return atoi(strstr(ports, key) + strlen(key));
-}
-
 static int open_server(void **state) {
     if (open_loop(state)) return -1;
-    const char *argv[] = {"node", FG_TEST_SERVERS "/http.js", NULL};
-    fg__spawn_options options = {.argv = argv, .in = FG__NULL, .err = FG__INHERIT};
-    if (fg__spawn_start(&server, loop, &options)) {
-        fprintf(stderr, "%s (apt-get install nodejs)\n", fg_error(ctx));
-        return -1;
-    }
-    fg__spawn_result started;
-    do {
-        fg__loop_step(loop, 10);
-        started = fg__spawn_result_of(server);
-    } while (!memchr(started.out, '\n', started.out_size) && !fg__op_finished(server));
-    if (fg__op_finished(server)) return -1;
     char ports[512];
-    snprintf(ports, sizeof ports, "%.*s", (int)started.out_size, started.out);
+    if (start_server(ports, sizeof ports)) return -1;
     at.a = port_of(ports, "a");
     at.b = port_of(ports, "b");
     at.tls = port_of(ports, "tls");
@@ -40,11 +21,6 @@ static int open_server(void **state) {
     snprintf(at.socket, sizeof at.socket, "%s", strstr(ports, "\"socket\":\"") + 10);
     *strchr(at.socket, '"') = 0;
     return 0;
-}
-
-static int close_server(void **state) {
-    fg__op_release(server);
-    return close_loop(state);
 }
 
 /* "http://127.0.0.1:PORT" and the rest; valid until the fourth call from now. */

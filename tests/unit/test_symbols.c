@@ -1,32 +1,12 @@
 /*
  * Symbols: addresses of this very process, of the kernel and of a JIT, to names; files that are not what was mapped.
  */
-#include "profiles.h"
+#include "spaces.h"
 #include "symbols/module.h"
 #include <dlfcn.h>
 #include <stdio.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
-#include <unistd.h>
-#include "symbols/symbols.h"
-
-static fg_profile *profile;
-static fg__symbols *symbols;
-static fg__space *space;
-
-/* A space of this process, its symbols made as `options` says. */
-static void begin(const fg__symbols_options *options) {
-    assert_int_equal(fg_profile_new(&profile, ctx), 0);
-    assert_int_equal(fg_profile_add_type(profile, "samples", "count"), 0);
-    assert_int_equal(fg__symbols_new(&symbols, ctx, profile, options), 0);
-    assert_int_equal(fg__space_new(&space, symbols, (uint32_t)getpid(), true), 0);
-    assert_int_equal(fg__space_read(space), 0);
-}
-
-static void end(void) {
-    fg__symbols_free(symbols);
-    fg_profile_free(profile);
-}
 
 /* The innermost frame at an address. */
 static fg_frame frame_at(uint64_t address, bool returning) {

@@ -1,6 +1,6 @@
 /* The opening of a WebSocket, and connections that run out of memory or of time. What is said over one is tested in
  * tests/spec/websocket_spec.lua. */
-#include "loops.h"
+#include "server.h"
 #include <string.h>
 #include "sys/handshake.h"
 
@@ -67,30 +67,14 @@ static void answers_are_judged(void **state) {
 
 /* ---- connections --------------------------------------------------------------------------------------- */
 
-static fg__op *server;
 static char url[64];
 
 static int open_server(void **state) {
     if (open_loop(state)) return -1;
-    const char *argv[] = {"node", FG_TEST_SERVERS "/http.js", NULL};
-    fg__spawn_options options = {.argv = argv, .in = FG__NULL, .err = FG__INHERIT};
-    if (fg__spawn_start(&server, loop, &options)) {
-        fprintf(stderr, "%s (apt-get install nodejs)\n", fg_error(ctx));
-        return -1;
-    }
-    fg__spawn_result started;
-    do {
-        fg__loop_step(loop, 10);
-        started = fg__spawn_result_of(server);
-    } while (!memchr(started.out, '\n', started.out_size) && !fg__op_finished(server));
-    if (fg__op_finished(server)) return -1;
-    snprintf(url, sizeof url, "ws://127.0.0.1:%d", atoi(strstr(started.out, "\"a\":") + 4));
+    char ports[512];
+    if (start_server(ports, sizeof ports)) return -1;
+    snprintf(url, sizeof url, "ws://127.0.0.1:%d", port_of(ports, "a"));
     return 0;
-}
-
-static int close_server(void **state) {
-    fg__op_release(server);
-    return close_loop(state);
 }
 
 static int start(fg__op **out, fg__loop *on, const char *path) {
