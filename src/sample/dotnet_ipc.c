@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 #include "sample/dotnet.h"
@@ -25,7 +26,8 @@ enum {
     BUFFER_MB = 64,
     NETTRACE = 1,
     INFORMATIONAL = 4,
-    REPLY_MS = 10000
+    REPLY_MS = 10000,
+    CONNECT_S = 2
 };
 static const char provider[] = "Microsoft-DotNETCore-SampleProfiler";
 
@@ -64,19 +66,29 @@ static int refused(fg_ctx *ctx, const dn_endpoint *endpoint, int error) {
         return fg__fail(ctx, FG_EIO,
                         "process %llu does not listen on its diagnostics socket: it has ended, or just begun",
                         pid);
+    if (error == EAGAIN)
+        return fg__fail(ctx, FG_EIO,
+                        "process %llu does not answer on its diagnostics socket: others wait there already. Is it "
+                        "stopped, or in a debugger?",
+                        pid);
     return fg__fail(ctx, FG_EIO, "cannot connect to the diagnostics socket of process %llu: %s", pid,
                     strerror(error));
 }
 
-/* A path in a sockaddr has 107 bytes at most; this one is short whatever the folder is. */
+/*
+ * A path in a sockaddr has 107 bytes at most; this one is short whatever the folder is. A runtime that has others waiting
+ * gets a moment: a socket that does not block is refused where their queue is full.
+ */
 int dn_connect(int *fd, fg_ctx *ctx, const dn_endpoint *endpoint) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int n = snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s", endpoint->folder,
                      endpoint->name);
     if (n < 0 || (size_t)n >= sizeof address.sun_path) return refused(ctx, endpoint, ENAMETOOLONG);
-    int made = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int made = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (made < 0) return fg__fail(ctx, FG_EIO, "cannot make a socket: %s", strerror(errno));
-    if (connect(made, (struct sockaddr *)&address, sizeof address)) {
+    const struct timeval patience = {.tv_sec = CONNECT_S};
+    setsockopt(made, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    if (connect(made, (struct sockaddr *)&address, sizeof address) || fcntl(made, F_SETFL, O_NONBLOCK)) {
         int error = errno;
         close(made);
         return refused(ctx, endpoint, error);
