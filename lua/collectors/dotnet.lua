@@ -120,7 +120,7 @@ return fg.collector {
     fg.arg.output(),
   },
   engines = {
-    { name = "builtin", summary = "the sampler that is built in", collect = sample },
+    { name = "builtin", summary = "built in, over the socket of its diagnostics", collect = sample },
     { name = "dotnet-trace", summary = "dotnet-trace collect, wall-clock time", collect = dotnet_trace,
       needs = { "dotnet-trace", "dotnet tool install --global dotnet-trace" } },
   },

@@ -72,6 +72,10 @@ return fg.collector {
     { "threads", type = "boolean", help = "a tower for each thread, with --pid and --inspect" },
     fg.arg.output(),
   },
+  ways = {
+    { name = "endpoint", summary = "the service does the profiling, at /admin/cpu-profile" },
+    { name = "devtools", summary = "its inspector, by --pid or --inspect: processes of your own user, all as root" },
+  },
   collect = function(args)
     if args.pid then return process(args, args.pid) end
     if args.inspect then return record(args, fg.devtools.connect(args.inspect)) end

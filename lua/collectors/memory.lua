@@ -119,6 +119,10 @@ local function collect(args)
   return ways[lang](args)
 end
 
+local function may_visit()
+  return fg.right "ptrace"
+end
+
 return fg.collector {
   name = "memory",
   summary = "Heap flame graphs of running programs: who allocated what is in use",
@@ -149,6 +153,14 @@ return fg.collector {
       help = "malloc: one allocation of so many is a sample" },
     { "depth", type = "integer", min = 1, max = 1000, default = 16, help = "Python: frames of each stack, at most" },
     fg.arg.output(),
+  },
+  ways = {
+    { name = "python", summary = "tracemalloc, turned on in the interpreter and off again", check = may_visit },
+    { name = "jemalloc", summary = "native programs: the heap profile that jemalloc keeps", check = may_visit },
+    { name = "malloc", summary = "native programs: probes on malloc and its like",
+      check = function() return fg.right "perf_trace" end },
+    { name = "node", summary = "V8's sampled heap, over the DevTools protocol" },
+    { name = "url", summary = "the service's own heap profile, over HTTP (Go, Rust)" },
   },
   collect = collect,
 }

@@ -30,6 +30,11 @@ return fg.collector {
     { "rate", type = "number", default = 100, help = "samples per second of a local process" },
     fg.arg.output(),
   },
+  ways = {
+    { name = "local", summary = "the process that listens at --url, with its workers: as `python`",
+      check = function() return fg.right "memory" end },
+    { name = "remote", summary = "the service does the profiling, at /admin/profile" },
+  },
   collect = function(args)
     local pid = args.pid
     if not pid then

@@ -76,7 +76,9 @@ return fg.collector {
     fg.arg.output(),
   },
   engines = {
-    { name = "builtin", summary = "the sampler that is built in", collect = sample },
+    { name = "builtin", summary = "built in, reads the memory of the process", collect = sample,
+      -- A process that refuses is refused by the sampler, which knows why.
+      check = function(args) return args ~= nil or fg.right "memory" end },
     { name = "py-spy", summary = "py-spy record", needs = { "py-spy", "pip install py-spy" },
       collect = py_spy },
   },

@@ -20,6 +20,12 @@ local function target_of(values)
   return (address:gsub("^(%w+://)[^/@]*@", "%1"):gsub("[?#].*", ""))
 end
 
+-- The command that is run, on one line.
+local function command_of(values)
+  local text = table.concat({ rawget(values, "cmd") or "", table.unpack(rawget(values, "command") or {}) }, " ")
+  return text ~= "" and text:gsub("^ ", "") or nil
+end
+
 local function host_of(target)
   local host = target and target:match("^%w+://%[?([^/%]]+)")
   host = host and host:gsub(":%d+$", "")
@@ -49,7 +55,7 @@ end
 -- @treturn Profile|nil nil, message, code where it failed
 -- @treturn integer|nil with a profile: the exit status of the command that the collector ran
 function collect.run(declaration, values)
-  local target = target_of(values)
+  local target = target_of(values) or command_of(values)
   local bar <close> = progress.start { -- luacheck: ignore bar
     text = declaration.name .. (target and " " .. target or ""),
     seconds = rawget(values, "duration"),

@@ -49,7 +49,7 @@ local function declaration(kind, fields)
   local what = "fg." .. kind
   local spec = {
     name = "!string", summary = "!string", description = "string", examples = "table", args = "table",
-    engines = kind == "collector" and "table" or nil, [actions[kind]] = "!function",
+    engines = kind == "collector" and "table" or nil, ways = kind == "collector" and "table" or nil, [actions[kind]] = "!function",
   }
   if type(fields) == "table" and fields.engines then spec.collect = nil end
   local declared = check.options(what, fields, spec)
@@ -62,6 +62,7 @@ local function declaration(kind, fields)
   end
   declared.args = args.declare(owner, declared.args or {})
   if declared.engines then add_engines(owner, declared) end
+  if declared.ways then declared.ways = engines.declare_ways(owner, declared.ways) end
   add_common(kind, declared.args)
   check_flags(owner, declared.args)
   declared.kind = kind
@@ -76,7 +77,8 @@ end
 --   `engines`, a list of ways to do it, best first: each has `name`, `summary`, `collect`, and may have `needs`,
 --   another program and the command that installs it (`{ "perf", "sudo apt install linux-perf" }`), and `check`:
 --   function(args) → true, or nil, why not, and the command that helps; without args it says whether the engine works
---   on this machine.
+--   on this machine. What a collector without `engines` can do in several ways, by what it is pointed at, it tells
+--   `flame-graph doctor` in `ways`: a list of `name`, `summary`, and `needs` and `check` as an engine has them.
 -- @treturn table the declaration
 function declare.collector(fields)
   return declaration("collector", fields)

@@ -14,14 +14,14 @@ local function engine_lines(engine, lines)
   return ok
 end
 
--- The lines for a collector, and whether one of its engines works.
+-- The lines for a collector, and whether one of its engines or ways works.
 local function examine(entry)
   local lines = { entry.name }
   if not entry.declaration then
     lines[2] = "  broken   " .. tostring(entry.problem)
     return lines, false
   end
-  local list = entry.declaration.engines
+  local list = entry.declaration.engines or entry.declaration.ways
   if not list then
     lines[2] = "  works    needs nothing here: the service does the profiling"
     return lines, true

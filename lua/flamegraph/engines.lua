@@ -16,17 +16,26 @@ local spawn = require "flamegraph.spawn"
 
 local engines = {}
 
+local function declared_list(owner, list, what, collect)
+  local declared = {}
+  for i, one in ipairs(list) do
+    declared[i] = check.options(("%s: %s %d"):format(owner, what, i), one,
+      { name = "!string", summary = "!string", needs = "table", check = "function", collect = collect })
+  end
+  if #declared == 0 then check.fail("%s: `%ss` is a list of one at least", owner, what) end
+  return declared
+end
+
 --- Check the engines of a declaration; a mistake is raised at its author's line.
 -- @treturn {table,...} copies
 function engines.declare(owner, list)
-  local declared = {}
-  for i, engine in ipairs(list) do
-    local what = ("%s: engine %d"):format(owner, i)
-    declared[i] = check.options(what, engine,
-      { name = "!string", summary = "!string", needs = "table", check = "function", collect = "!function" })
-  end
-  if #declared == 0 then check.fail("%s: `engines` is a list of one at least", owner) end
-  return declared
+  return declared_list(owner, list, "engine", "!function")
+end
+
+--- Check the ways of a declaration, which are like engines that nobody chooses by name.
+-- @treturn {table,...} copies
+function engines.declare_ways(owner, list)
+  return declared_list(owner, list, "way")
 end
 
 --- The argument that chooses one.

@@ -70,8 +70,15 @@ local function count_bytes(waiting, threads)
   end
 end
 
+local function is_covered(bar)
+  for _, other in ipairs(bars) do
+    if other == bar then return false end
+    if other.covers then return true end
+  end
+end
+
 local function announce(bar)
-  if bar.announced or not progress.shown or log.columns() then return end
+  if bar.announced or not progress.shown or log.columns() or is_covered(bar) then return end
   bar.announced = true
   local parts = {}
   if bar.seconds then parts[#parts + 1] = "for " .. whole_text(bar.seconds) end
@@ -108,14 +115,15 @@ end
 Progress.__close = Progress.close
 
 --- Show that something is under way, until it is closed. On a terminal the line is redrawn while the script waits.
--- @tparam table fields `text`; `seconds` (how long it is to take); `timeout` (seconds until it is given up)
+-- @tparam table fields `text`; `seconds` (how long it is to take); `timeout` (seconds until it is given up);
+--   `covers`: where there is no terminal, what begins while this is shown is not told besides
 -- @treturn Progress
 -- @usage local bar <close> = fg.progress { text = "warming up", seconds = 10 }
 -- fg.sleep(10)
 function progress.start(fields)
-  fields = check.options("fg.progress", fields, { text = "!string", seconds = "number", timeout = "number" })
+  fields = check.options("fg.progress", fields, { text = "!string", seconds = "number", timeout = "number", covers = "boolean" })
   local bar = setmetatable({
-    text = fields.text, seconds = fields.seconds, timeout = fields.timeout,
+    text = fields.text, seconds = fields.seconds, timeout = fields.timeout, covers = fields.covers,
     bytes = 0, start = system.clock(), thread = coroutine.running(),
   }, Progress)
   bars[#bars + 1] = bar

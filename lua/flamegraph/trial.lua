@@ -8,6 +8,7 @@ local loop = require "flamegraph.loop"
 local profile = require "flamegraph.profile"
 local profiling = require "flamegraph.profiling"
 local spawn = require "flamegraph.spawn"
+local words_of = require "flamegraph.words"
 
 local trial = {}
 
@@ -60,20 +61,25 @@ end
 
 local tries, pause, longest = 40, 0.05, 24 * 3600 -- a runtime is attached to when it is there: within two seconds
 
--- A collector that attaches: the command is started, and profiled until it ends.
+-- A collector that attaches: the command is started, and profiled until it ends. A shell is taken only where the command
+-- needs one: it would be the process that is attached to.
 local function attach(name, command, values)
-  local child <close>, why, code = spawn { "sh", "-c", command, stdout = "null", wait = false }
+  local words = words_of(command) or { "sh", "-c", command }
+  words.stdout, words.wait = "null", false
+  local child <close>, why, code = spawn(words)
   if not child then return nil, why, code end
   values.pid, values.duration = child.pid, longest
   local p
   for _ = 1, tries do
     loop.sleep(pause)
-    if not child:running() then break end
+    if not child:running() then
+      why = "it ended before it could be profiled" .. (why and "; at last: " .. why or "")
+      break
+    end
     p, why, code = collect.collect(name, values)
     if p or code == "INTERRUPTED" then break end
   end
   if not p then
-    why = why or "it ended before it could be profiled"
     return nil, ("'%s' (process %d): %s"):format(command, child.pid, why), code
   end
   local ended = child:wait()
@@ -118,9 +124,12 @@ function trial.run(what)
     why, code = ("the collector %s takes neither a command nor a process"):format(what.collector), "INVAL"
   end
   if not p then return nil, why, code end
+  local bytes
+  bytes, why, code = p:format { format = "pprof" } -- p:write would tell of each
+  if not bytes then return nil, why, code end
   local ok
-  ok, why, code = p:write(what.path)
-  if not ok then return nil, why, code end
+  ok, why = files.write(what.path, bytes)
+  if not ok then return nil, why, "IO" end
   return p
 end
 

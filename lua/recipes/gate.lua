@@ -130,8 +130,9 @@ local function make(args)
   local most = args.max_runs or args.runs
   local order, profiles = trial.order(most, trial.random(seed)), { before = {}, after = {} }
   fg.log("seed %d; the runs are kept in %s", seed, folder)
+  local bar <close> = fg.progress { text = ("making %d runs a side"):format(most), covers = true }
+  bar:update {} -- where there is no terminal, it is told now
   for i = 1, args.warmup do assert(take_pair(args, folder, i, true, nil)) end
-  local bar <close> = fg.progress { text = "making runs" }
   local spent = 0
   for i = 1, most do
     bar:update { text = ("pair %d of %d"):format(i, most) }
