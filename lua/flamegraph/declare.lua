@@ -49,8 +49,9 @@ local function declaration(kind, fields)
   local what = "fg." .. kind
   local spec = {
     name = "!string", summary = "!string", description = "string", examples = "table", args = "table",
-    engines = kind == "collector" and "table" or nil, ways = kind == "collector" and "table" or nil, [actions[kind]] = "!function",
+    [actions[kind]] = "!function",
   }
+  if kind == "collector" then spec.engines, spec.ways = "table", "table" end
   if type(fields) == "table" and fields.engines then spec.collect = nil end
   local declared = check.options(what, fields, spec)
   local owner = ("%s '%s'"):format(kind, declared.name)

@@ -121,7 +121,8 @@ Progress.__close = Progress.close
 -- @usage local bar <close> = fg.progress { text = "warming up", seconds = 10 }
 -- fg.sleep(10)
 function progress.start(fields)
-  fields = check.options("fg.progress", fields, { text = "!string", seconds = "number", timeout = "number", covers = "boolean" })
+  fields = check.options("fg.progress", fields,
+    { text = "!string", seconds = "number", timeout = "number", covers = "boolean" })
   local bar = setmetatable({
     text = fields.text, seconds = fields.seconds, timeout = fields.timeout, covers = fields.covers,
     bytes = 0, start = system.clock(), thread = coroutine.running(),

@@ -40,7 +40,8 @@ local function run_itself(command, path)
   if not ended then return nil, why, code end
   if ended.status ~= 0 then
     local how = ended.signal and "signal " .. ended.signal or "status " .. tostring(ended.status)
-    return nil, ("'%s' ended with %s: %s"):format(command, how, (ended.stderr:sub(-400):gsub("%s+$", ""))), "REMOTE"
+    local said = ended.stderr:sub(-400):gsub("%s+$", "")
+    return nil, ("'%s' ended with %s%s"):format(command, how, said ~= "" and ": " .. said or ""), "REMOTE"
   end
   local p, message, failed = profile.read(path)
   if p then return p end
@@ -61,8 +62,8 @@ end
 
 local tries, pause, longest = 40, 0.05, 24 * 3600 -- a runtime is attached to when it is there: within two seconds
 
--- A collector that attaches: the command is started, and profiled until it ends. A shell is taken only where the command
--- needs one: it would be the process that is attached to.
+-- A collector that attaches: the command is started, and profiled until it ends. A shell is taken only where it needs
+-- one: the shell would be the process that is attached to.
 local function attach(name, command, values)
   local words = words_of(command) or { "sh", "-c", command }
   words.stdout, words.wait = "null", false

@@ -67,10 +67,11 @@ static int refused(fg_ctx *ctx, const dn_endpoint *endpoint, int error) {
                         "process %llu does not listen on its diagnostics socket: it has ended, or just begun",
                         pid);
     if (error == EAGAIN)
-        return fg__fail(ctx, FG_EIO,
-                        "process %llu does not answer on its diagnostics socket: others wait there already. Is it "
-                        "stopped, or in a debugger?",
-                        pid);
+        return fg__fail(
+            ctx, FG_EIO,
+            "process %llu does not answer on its diagnostics socket: others wait there already. Is it "
+            "stopped, or in a debugger?",
+            pid);
     return fg__fail(ctx, FG_EIO, "cannot connect to the diagnostics socket of process %llu: %s", pid,
                     strerror(error));
 }
