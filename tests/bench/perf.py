@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """What `flame-graph perf` costs the program that it looks at, and the machine, beside `perf record`.
 
-    tests/bench/perf.py [--seconds N] [--rounds N] [--write]
+    tests/bench/perf.py [--seconds N] [--rounds N]
 
 In each round one busy program runs alone and under each sampler, in a random order, for as long. Its speed is rounds of
 its loop for each second of its own CPU time: what others do on the machine at the same time does not count. A figure is
 the median over the rounds of the speed beside that of running alone in the same round. The samplers' CPU time includes
 starting; ours includes naming the stacks and writing the profile, which for theirs is the work of `perf script` and what
-comes behind it, measured apart. With --write the table goes into docs/overhead.md.
+comes behind it, measured apart.
 """
 import argparse
 import json
@@ -22,8 +22,6 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 BUILD = Path(os.environ.get("FG_BUILD", HERE.parent.parent / "build"))
-PAGE = HERE.parent.parent / "docs" / "overhead.md"
-BEGIN, END = "<!-- ./dev bench perf --write -->\n", "<!-- end -->\n"
 
 
 def fail(message):
@@ -98,20 +96,10 @@ def table(rows, base, options):
                + (f"and {later * 100:.2f} %, perf script |\n" if later else "included |\n"))
 
 
-def write(text):
-    page = PAGE.read_text()
-    before, begin, rest = page.partition(BEGIN)
-    after = rest.partition(END)[2]
-    if not begin:
-        fail(f"{PAGE} has no line {BEGIN}")
-    PAGE.write_text(before + BEGIN + text + END + after)
-
-
 def main():
     parser = argparse.ArgumentParser(description="Measure what the native sampler costs beside perf record.")
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--write", action="store_true", help="put the table into docs/overhead.md")
     options = parser.parse_args()
     if not shutil.which("perf"):
         fail("there is no perf; install it with: apt install linux-perf")
@@ -131,10 +119,7 @@ def main():
         finally:
             process.kill()
             process.communicate()
-    text = "".join(table(rows, base, options))
-    print(text)
-    if options.write:
-        write(text)
+    print("".join(table(rows, base, options)), end="")
 
 
 if __name__ == "__main__":
