@@ -161,20 +161,38 @@ static int choose_factor(fg_profile *p, const side *a, const side *b, fg_normali
 
 /* ---- what is to be known of the sides ------------------------------------------------------------------ */
 
-/* Each run's warnings become notes of the diff, with the side's name in front. */
+struct sought {
+    const char *text;
+    bool found;
+};
+
+static void seek(void *user, const char *text) {
+    struct sought *sought = user;
+    if (strcmp(text, sought->text) == 0) sought->found = true;
+}
+
+static bool warns(const side *s, const char *text) {
+    struct sought sought = {text, false};
+    for (size_t i = 0; i < s->n && !sought.found; i++) fg_profile_warnings(s->runs[i].p, seek, &sought);
+    return sought.found;
+}
+
+/* Each run's warnings become notes of the diff, with the side's name in front of what only one side has. */
 struct warned {
     fg_profile *p;
-    const char *side;
+    const side *of, *other;
     int err;
 };
 
 static void note_warning(void *user, const char *text) {
     struct warned *w = user;
-    if (!w->err) w->err = fg_profile_note(w->p, "%s: %s", w->side, text);
+    if (w->err) return;
+    w->err = warns(w->other, text) ? fg_profile_note(w->p, "%s", text)
+                                   : fg_profile_note(w->p, "%s: %s", w->of->name, text);
 }
 
-static int note_warnings(fg_profile *p, const side *s) {
-    struct warned w = {p, s->name, 0};
+static int note_warnings(fg_profile *p, const side *s, const side *other) {
+    struct warned w = {p, s, other, 0};
     for (size_t i = 0; i < s->n; i++) fg_profile_warnings(s->runs[i].p, note_warning, &w);
     return w.err;
 }
@@ -236,8 +254,8 @@ static int describe(fg_profile *p, side *a, side *b, const fg_diff_options *o) {
     if (!err) err = choose_factor(p, a, b, o->normalize);
     if (!err) err = fg_meta_set_real(p, "grain_before", a->grain);
     if (!err) err = fg_meta_set_real(p, "grain_after", b->grain);
-    if (!err) err = note_warnings(p, a);
-    if (!err) err = note_warnings(p, b);
+    if (!err) err = note_warnings(p, a, b);
+    if (!err) err = note_warnings(p, b, a);
     if (!err) err = note_order(p, a, b);
     if (!err) err = note_texts(p, x, y);
     if (!err) err = note_rates(p, x, y);

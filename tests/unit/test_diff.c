@@ -56,6 +56,10 @@ static void notes_say_which_side_they_are_of(void **state) {
     assert_int_equal(fg_diff(&d, a, b, "cpu", FG_NORMALIZE_SHARE), 0);
     assert_string_equal(fg_profile_note_at(d, 0), "after: 17 samples lost");
     fg_profile_free(d);
+    fg_profile_note(a, "17 samples lost");
+    assert_int_equal(fg_diff(&d, a, b, "cpu", FG_NORMALIZE_SHARE), 0);
+    assert_string_equal(fg_profile_note_at(d, 0), "17 samples lost");
+    fg_profile_free(d);
     assert_int_equal(fg_diff(&d, a, b, "heap", FG_NORMALIZE_SHARE), FG_EINVAL);
     assert_non_null(strstr(fg_error(ctx), "heap"));
     fg_profile_free(a);
