@@ -291,6 +291,14 @@ FG_API int fg_profile_invert(fg_profile **out, fg_profile *p);
 /** One column of a profile as a profile. */
 FG_API int fg_profile_select(fg_profile **out, fg_profile *p, size_t type);
 
+/**
+ * How many slices of time a profile knows the values of, each `*seconds` long (NULL: never mind): between 8 and 100, of
+ * 0.1 s at least. 0: none; fg_read_options.slices asks readers for them, and pictures keep them.
+ */
+FG_API size_t fg_profile_slices(const fg_profile *p, double *seconds);
+/** What `n` slices from `first` on gave, as a profile of one value type without metadata. The caller frees *out. */
+FG_API int fg_profile_slice(fg_profile **out, fg_profile *p, size_t first, size_t n);
+
 /** How two sides of a diff are made comparable. */
 typedef enum fg_normalize {
     FG_NORMALIZE_AUTO,     /**< share when duration or rate differ between the sides, else absolute */
@@ -344,7 +352,8 @@ typedef struct fg_read_options {
     bool inlined;         /**< perf.data: calls that the compiler inlined are frames */
     bool mangled;         /**< perf.data: names as the linker has them */
     const char
-        *event; /**< perf: only this event; NULL: the first of a text, a column for each of a perf.data */
+        *event;  /**< perf: only this event; NULL: the first of a text, a column for each of a perf.data */
+    bool slices; /**< keep what each slice of time gave, where the input tells when samples were taken */
 } fg_read_options;
 
 /** Read a profile from a file; "-" is standard input. The caller frees *out. NULL options: the defaults. */

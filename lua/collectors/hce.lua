@@ -17,6 +17,7 @@ local function endpoint(args, headers)
     headers = headers,
     timeout = args.duration + 30,
     expect = "cpuprofile",
+    slices = args.slices,
     hints = { [404] = missing },
   }
 end
@@ -28,7 +29,7 @@ local function record(args, session, message, code)
   local closing <close> = session -- luacheck: ignore closing
   local p
   p, message, code = fg.devtools.cpu(session,
-    { duration = args.duration, interval_us = args.interval_us, threads = args.threads })
+    { duration = args.duration, interval_us = args.interval_us, threads = args.threads, slices = args.slices })
   return p and p:meta { engine = "devtools" }, message, code
 end
 
@@ -70,6 +71,7 @@ return fg.collector {
     fg.arg.duration "30s",
     { "interval_us", type = "integer", default = 100, help = "sampling interval in microseconds" },
     { "threads", type = "boolean", help = "a tower for each thread, with --pid and --inspect" },
+    fg.arg.slices(),
     fg.arg.output(),
   },
   ways = {

@@ -48,6 +48,7 @@ local function sample(args)
     no_inherit = args.no_inherit,
     inline = args.inline,
     lines = args.lines,
+    slices = args.slices,
     mangled = args.no_demangle,
   }
 end
@@ -88,7 +89,7 @@ local function record(args)
     done = child:wait "10s"
   end
   local p
-  p, message, code = fg.read(file, { lines = args.lines })
+  p, message, code = fg.read(file, { lines = args.lines, slices = args.slices })
   os.remove(file)
   if not p then
     local said = done and done.stderr or ""
@@ -123,6 +124,7 @@ return fg.collector {
     { "inline", type = "boolean", help = "show inlined calls as frames (needs debug information)" },
     { "lines", type = "boolean", help = "keep source lines apart (needs debug information)" },
     { "no_demangle", type = "boolean", help = "names of C++ and Rust as the linker has them" },
+    fg.arg.slices(),
     fg.arg.output(),
   },
   engines = {

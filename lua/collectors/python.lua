@@ -23,6 +23,7 @@ local function sample(args)
     sampler = "python", pid = args.pid, duration = args.duration, rate = args.rate,
     subprocesses = args.subprocesses, gil = args.gil, idle = args.idle, lines = args.lines,
     threads = args.threads, blocking = args.blocking, native = args.native,
+    slices = args.slices,
   }
   if not p then return nil, message, code end
   if p:total() == 0 then
@@ -73,6 +74,7 @@ return fg.collector {
     { "lines", type = "boolean", help = "source lines apart; otherwise a frame is a function" },
     { "blocking", type = "boolean", help = "stop the program for each sample: exact, and it is slowed" },
     { "native", type = "boolean", help = "native frames too, of extensions and built-in functions; stops it likewise" },
+    fg.arg.slices(),
     fg.arg.output(),
   },
   engines = {

@@ -48,6 +48,16 @@ local function options_of(diff, comparing, before, after, type)
     names = runs.namer { canonical = not comparing.no_canonical, templates = comparing.no_templates } }
 end
 
+-- One run a side: its slices of time say how noisy it is. nil: it has none.
+local function slices_of(taken, options)
+  local slices = {}
+  for _, side in ipairs(sides.names) do
+    if #taken[side] > 1 or taken[side][1].profile:slices() == 0 then return nil end
+    slices[side] = assert(runs.count_slices(taken[side][1], options))
+  end
+  return slices
+end
+
 --- What changed, function by function, for a report (see verdict_report.of).
 -- @tparam {Profile,...} before
 -- @tparam {Profile,...} after
@@ -59,6 +69,7 @@ function compared.changes(before, after, diff, comparing, type)
   local options = options_of(diff, comparing, before, after, type)
   local taken, message, code = of_both(before, after, function(p) return runs.count(p, options) end)
   if not taken then return nil, message, code end
+  options.slices = slices_of(taken, options)
   local result
   result, message, code = judge.runs(taken, options)
   if not result then return nil, message, code end

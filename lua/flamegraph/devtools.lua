@@ -80,14 +80,16 @@ local function remade(p, root, types)
   return made:meta { samples = p:quality().samples }
 end
 
-local function stop_all(threads, stop, format, towers)
+local function stop_all(threads, how, options)
   local parts, ended, message, code = {}, 0, nil, nil
   for _, thread in ipairs(threads) do
-    local text, why, kind = stop(thread)
+    local text, why, kind = how.stop(thread)
     local p
-    if text then p, why, kind = profile.parse(text, { expect = format, name = thread.title }) end
+    if text then
+      p, why, kind = profile.parse(text, { expect = how.format, name = thread.title, slices = options.slices })
+    end
     if p then
-      parts[#parts + 1] = towers and remade(p, thread.title) or p
+      parts[#parts + 1] = options.threads and remade(p, thread.title) or p
     elseif kind ~= "EMPTY" and thread.gone then
       ended = ended + 1
     elseif kind ~= "EMPTY" then
@@ -113,7 +115,7 @@ local function record(opened, how, options)
   if options.workers ~= false then start_new(threads, opened:workers(), how.start) end
   ok, message, code = watch(opened, threads, options.duration, how.start)
   if not ok then return nil, message, code end
-  return stop_all(threads, how.stop, how.format, options.threads)
+  return stop_all(threads, how, options)
 end
 
 local function calls(opened, list)
@@ -140,12 +142,15 @@ end
 -- @tparam[opt=100] integer options.interval_us time between two samples, in microseconds; of Bun: 1000
 -- @tparam[opt=true] boolean options.workers Node's worker threads as well
 -- @tparam[opt=false] boolean options.threads a tower for each thread
+-- @tparam[opt=false] boolean options.slices keep what each slice of time gave (Profile:slices), of a program that has
+--   one thread
 -- @treturn Profile|nil nil, message, code; "EMPTY" where nothing was done meanwhile, "UNSUPPORTED" where a Bun
 --   answers nothing, as it does not get back to its event loop. After Ctrl-C: what came until then
 -- @usage local p = assert(fg.devtools.cpu(session, { duration = "10s" }))
 function devtools.cpu(opened, options)
   options = check.options("fg.devtools.cpu", options,
-    { duration = "!seconds", interval_us = "integer", workers = "boolean", threads = "boolean" })
+    { duration = "!seconds", interval_us = "integer", workers = "boolean", threads = "boolean",
+      slices = "boolean" })
   if opened:evaluate "typeof Bun" == "object" then return inprocess.cpu(opened, options) end
   return record(opened, {
     format = "cpuprofile",

@@ -6,7 +6,7 @@ local profile = require "flamegraph.profile"
 local progress = require "flamegraph.progress"
 local secrets = require "flamegraph.secrets"
 
-local own = { expect = "string", hints = "table" }
+local own = { expect = "string", hints = "table", slices = "boolean" }
 
 local reasons = {
   [400] = "Bad Request", [401] = "Unauthorized", [403] = "Forbidden", [404] = "Not Found", [405] = "Method Not Allowed",
@@ -74,7 +74,7 @@ end
 
 local function parse(options, answer)
   local name = shown(answer.url)
-  local p, message, code = profile.parse(answer.body, { expect = options.expect, name = name })
+  local p, message, code = profile.parse(answer.body, { expect = options.expect, name = name, slices = options.slices })
   if p then return p end
   if code == "EMPTY" then
     return nil, name .. ": the profile is empty: send the service requests while it is profiled, and try again", code
@@ -87,6 +87,7 @@ end
 -- its name, never its value), a missing endpoint, a page of HTML, an empty profile.
 -- @tparam table options as for fg.http, and
 -- @tparam[opt] string options.expect the format that the profile has to have; default: any
+-- @tparam[opt=false] boolean options.slices as for fg.read
 -- @tparam[opt] table options.hints what to do about a status: `{ [404] = "add the endpoint …" }`
 -- @treturn Profile|nil nil, message, code where there is none: those of fg.http and fg.parse, and "REMOTE" for a
 --   refusal, which is followed by its status

@@ -66,7 +66,7 @@ end
 local function feature_of(sides, kind, name, get)
   local before, x = vector(sides.before, get)
   local after, y = vector(sides.after, get)
-  return { kind = kind, name = name, before = before, after = after, most = math.max(x, y) }
+  return { kind = kind, name = name, before = before, after = after, most = math.max(x, y), get = get }
 end
 
 -- What is tested: the whole, and each function above the floor by self and by total, once where both are the same.
@@ -105,6 +105,21 @@ local function transposed(features, side, n)
   return rows
 end
 
+-- Of one run a side with slices of time: the dispersion of a feature in each side's, the mean of both.
+local function known_of(features, slices)
+  if not slices then return nil end
+  local known = {}
+  for i, feature in ipairs(features) do
+    local sum, all = 0, 0
+    for _, side in pairs(slices) do
+      local dispersion, df = verdict.block_dispersion((vector(side, feature.get)))
+      sum, all = sum + df * dispersion, all + df
+    end
+    known[i] = { all > 0 and sum / all or 0, all }
+  end
+  return known
+end
+
 -- Test features and merge what is found into them.
 local function test(features, sides, options)
   local budgets = {}
@@ -114,7 +129,7 @@ local function test(features, sides, options)
   end
   local changes, why, code = verdict.judge(transposed(features, "before", #sides.before),
     transposed(features, "after", #sides.after), budgets, options.factor, options.floor, options.level,
-    options.sampling)
+    options.sampling, known_of(features, options.slices))
   if not changes then return nil, why, code end
   for i, change in ipairs(changes) do
     for key, value in pairs(change) do
@@ -273,7 +288,7 @@ end
 --- Judge two sets of counted runs.
 -- @tparam table sides `before` and `after`: lists of what runs.count returns
 -- @tparam table options `budgets` (of judge.budgets), `level`, `floor` (samples a run), `factor`, `expect` (patterns),
---   `sampling` (one run a side will do)
+--   `sampling` (one run a side will do), `slices` (of that run: counted slices of time, `before` and `after`)
 -- @treturn table|nil `answer` ("pass", "fail", "inconclusive"), `failed`, `open` (neither within nor beyond the
 --   budget), `changed`, `moved`, `features`; nil, message, code
 function judge.runs(sides, options)

@@ -35,6 +35,12 @@ function runs.files(text)
   return found
 end
 
+--- Whether a side is a single file.
+function runs.is_one(patterns)
+  local paths = #patterns == 1 and runs.files(patterns[1])
+  return paths and #paths == 1 or false
+end
+
 --- Read all runs of a side.
 -- @treturn {Profile,...}|nil nil, message, code
 function runs.read(patterns, reading)
@@ -63,12 +69,13 @@ end
 --- Count a run: samples by function, ended in it and containing it, recursion once.
 -- @tparam Profile p
 -- @tparam table options `type`; `names` (name → canonical name)
+-- @tparam[opt] number scale samples in a unit of the value type; otherwise as the profile says
 -- @treturn table `self`, `total` (by name), `whole`, `profile`, and `named`, which
 --   has a frame for each name; nil, message, code
-function runs.count(p, options)
+function runs.count(p, options, scale)
   local named, why, code = p:filter { rename = function(name) return options.names(name), "", 0, "" end }
   if not named then return nil, why, code end
-  local scale = samples_per_unit(p, options.type)
+  scale = scale or samples_per_unit(p, options.type)
   local type = options.type or p:meta "default_type" or p:types()[1].name
   local run = { self = {}, total = {}, whole = p:total(type) * scale, profile = p, named = named, scale = scale,
     type = type }
@@ -78,6 +85,19 @@ function runs.count(p, options)
     run.total[name] = (run.total[name] or 0) + row.total * scale
   end
   return run
+end
+
+--- Count the slices of time of a run (see Profile:slices), the unit being that of the run.
+-- @treturn {table,...}|nil nil, message, code
+function runs.count_slices(run, options)
+  local list = {}
+  for i = 1, run.profile:slices() do
+    local slice, why, code = run.profile:slice(i)
+    if slice then slice, why, code = runs.count(slice, options, run.scale) end
+    if not slice then return nil, why, code end
+    list[i] = slice
+  end
+  return list
 end
 
 --- A function from a frame's name to the name that is matched, remembered.

@@ -18,6 +18,7 @@ local singles = {
   { "input", type = "path", help = "profile to read; - is standard input" },
   { "output", type = "output", default = "flamegraph.svg",
     help = "file to write, its suffix chooses the format; - is standard output, term the terminal" },
+  { "slices", type = "boolean", help = "keep what each slice of time gave: a diff of two such profiles tells noise" },
   { "normalize", type = "enum", choices = { "auto", "absolute", "share", "per-unit" }, default = "auto",
     help = "values as measured, shares of the whole, or by unit of work; auto: shares where duration or rate differ" },
 }
@@ -73,6 +74,8 @@ local groups = {
     { "inline", type = "boolean", help = "perf.data: calls that the compiler inlined are frames" },
     { "no_demangle", type = "boolean", help = "perf.data: names as the linker has them" },
     { "event_filter", metavar = "EVENT", help = "perf: only this event" },
+    { "slices", type = "boolean",
+      help = "keep what each slice of time gave, for a diff that tells noise: perf, cpuprofile, nettrace, speedscope" },
     { "kernel", type = "boolean", help = "perf: mark kernel frames with _[k]" },
     { "jit", type = "boolean", help = "perf: mark JIT frames with _[j]" },
   },

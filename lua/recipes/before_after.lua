@@ -62,6 +62,7 @@ return fg.recipe {
     fg.arg.load(),
   },
   run = function(args)
+    args.profiling.slices = true -- for noise: there is one run a side
     if args.before_cmd then
       assert(run("--before-cmd", args.before_cmd))
       assert(ready(args.profiling.url))

@@ -53,6 +53,7 @@ return fg.recipe {
     if args.show_rules then return files.write("-", canonical.show()) end
     local why = problem(args)
     if why then return nil, why, "INVAL" end
+    args.reading.slices = args.reading.slices or runs.is_one(args.before) and runs.is_one(args.after)
     local before, after = assert(runs.read(args.before, args.reading)), assert(runs.read(args.after, args.reading))
     local diff = assert(compared.diff(before, after, args.comparing,
       { type = args.type, lines = args.reading.lines }))

@@ -60,8 +60,8 @@ static int add_part(fg_profile *to, uint32_t run, uint32_t stack, const int64_t 
     return fg__part_add(to, (fg__part){run, stack, values[run >= to->runs[0]]});
 }
 
-int fg__stacks_import(fg_profile *to, const fg_profile *from, const int *column, int64_t scale,
-                      uint32_t run) {
+int fg__stacks_import(fg_profile *to, const fg_profile *from, const int *column, int64_t scale, uint32_t run,
+                      uint32_t *ids) {
     uint32_t *map = fg__frame_map(to->ctx, from);
     if (!map) return FG_ENOMEM;
     scratch s = {0};
@@ -82,6 +82,7 @@ int fg__stacks_import(fg_profile *to, const fg_profile *from, const int *column,
         uint32_t id;
         if (err || !some) continue;
         err = add(to, s.frames, n, values, &id);
+        if (!err && ids) ids[i] = id;
         if (!err && run != FG__NONE) err = add_part(to, run, id, values);
     }
     fg_free(to->ctx, s.frames);
@@ -140,7 +141,7 @@ int fg_profile_merge(fg_profile **out, fg_profile *const *profiles, size_t n) {
         int column[FG_MAX_TYPES];
         for (size_t t = 0; t < profiles[i]->type_count; t++)
             column[t] = find_column(p, fg_profile_type(profiles[i], t));
-        err = fg__stacks_import(p, profiles[i], column, 1, FG__NONE);
+        err = fg__stacks_import(p, profiles[i], column, 1, FG__NONE, NULL);
     }
     return finish(out, p, err);
 }
@@ -154,8 +155,13 @@ int fg_profile_select(fg_profile **out, fg_profile *from, size_t type) {
     fg_value_type t = fg_profile_type(from, type);
     err = fg_profile_add_type(p, t.name, t.unit);
     int column[FG_MAX_TYPES];
+    uint32_t *ids = NULL;
     for (size_t i = 0; i < from->type_count; i++) column[i] = i == type ? 0 : -1;
-    if (!err) err = fg__stacks_import(p, from, column, 1, FG__NONE);
+    if (!err && fg_profile_slices(from, NULL) && from->slice_type == type) err = fg__parts_map(&ids, from);
+    if (!err) err = fg__stacks_import(p, from, column, 1, FG__NONE, ids);
+    if (!err) err = fg__parts_copy(p, from, ids);
+    p->slice_type = 0;
+    fg_free(p->ctx, ids);
     return finish(out, p, err);
 }
 
@@ -179,7 +185,7 @@ int fg_profile_invert(fg_profile **out, fg_profile *from) {
         for (size_t t = 0; t < from->type_count; t++) values[t] = from->values[t][i];
         if (!err) err = add(p, s.frames, n, values, ids ? &ids[i] : NULL);
     }
-    if (!err && ids) err = fg__parts_copy(p, from, ids);
+    if (!err) err = fg__parts_copy(p, from, ids);
     fg_free(from->ctx, s.frames);
     fg_free(from->ctx, map);
     fg_free(from->ctx, ids);
@@ -230,7 +236,7 @@ static int filter_stacks(fg_profile *to, const fg_profile *from, const verdicts 
         for (size_t t = 0; t < from->type_count; t++) values[t] = from->values[t][i];
         err = add(to, s.frames, kept, values, ids ? &ids[i] : NULL);
     }
-    if (!err && ids) err = fg__parts_copy(to, from, ids);
+    if (!err) err = fg__parts_copy(to, from, ids);
     fg_free(to->ctx, s.frames);
     fg_free(to->ctx, ids);
     return err;

@@ -8,7 +8,7 @@
  *   meta.c     metadata, the quality record, notes          algebra.c merge, invert, select, filter
  *   top.c      ranking                                      diff.c    two columns from two profiles
  *   quality.c  what a picture could mislead about         parts.c   values by run
- *   noise.c    which changes of a diff are more than noise
+ *   noise.c    which changes of a diff are more than noise  slices.c  values by slice of time
  *   stats.c    distributions, multiple testing              verdict.c two sets of runs compared
  *
  *   stack table         frames: [ a b c | a b d | a e ]     one flat array of frame ids, outermost first
@@ -160,6 +160,7 @@ enum { FG__META_COUNT = 22 }; /* rows of the table in meta.c */
 /*
  * A diff of several runs keeps what each run gave to each stack, sparse: that is what its noise is estimated from. Runs
  * of `before` come first. Where a stack became part of another one, as a filter makes it, there are several entries.
+ * Slices of time are kept the same way, by a profile and by a diff of two that have them.
  */
 typedef struct fg__part {
     uint32_t run, stack;
@@ -199,7 +200,10 @@ struct fg_profile {
 
     fg__part *parts;
     size_t part_count, part_cap;
-    uint32_t runs[2]; /* of before and of after; {0, 0}: no diff, or of two profiles */
+    uint32_t
+        runs[2]; /* of before and of after; {0, 0}: no diff, or of two profiles. Or whole slices of time: */
+    int64_t slice_length[2]; /* ns; of a diff, of each side. 0: parts are runs */
+    size_t slice_type;       /* the value type that slices have; of a diff, both columns */
 
     struct fg__tree *tree; /* NULL until asked for; dropped by each change */
 };
@@ -255,9 +259,10 @@ int fg__types_copy(fg_profile *to, const fg_profile *from);
 int fg__meta_agree(fg_profile *to, const fg_profile *a, const fg_profile *b);
 /*
  * Add the stacks of `from`: its value type t goes to column[t] (negative: nowhere), times `scale`; as what `run` gave,
- * where that is not FG__NONE.
+ * where that is not FG__NONE. ids[i], unless ids is NULL, is set to what stack i is in `to`, where it has a value.
  */
-int fg__stacks_import(fg_profile *to, const fg_profile *from, const int *column, int64_t scale, uint32_t run);
+int fg__stacks_import(fg_profile *to, const fg_profile *from, const int *column, int64_t scale, uint32_t run,
+                      uint32_t *ids);
 /* Room for the ids that the stacks of `from` get elsewhere; NULL, and no error, where `from` has no parts. */
 int fg__parts_map(uint32_t **ids, const fg_profile *from);
 /* Add the parts of `from`, whose stack i is ids[i] in `to` or, FG__NONE, not there. */
@@ -265,10 +270,37 @@ int fg__parts_copy(fg_profile *to, const fg_profile *from, const uint32_t *ids);
 int fg__part_add(fg_profile *p, fg__part part);
 
 /*
- * What is known of the noise of a diff, from best to worst. margins[node] is half the width of the 99 % interval of the
- * change of a node's total, in steps of a sixteenth of a power of two: fg__noise_margin.
+ * Slices of time, gathered: zeroed at first. Whoever knows when something was adds it, as of any id; in the end
+ * fg__slices_keep says which stacks the ids are (ids[id], FG__NONE: none of them; NULL: the same) and of which value type
+ * the values were. Moments are nanoseconds on any clock; those before the first are taken for it.
  */
-typedef enum fg__noise_source { FG__NOISE_RUNS, FG__NOISE_SAMPLING, FG__NOISE_UNKNOWN } fg__noise_source;
+enum { FG__SLICES_LEAST = 8, FG__SLICES_MOST = 100 };
+typedef struct fg__slices {
+    fg__part *entries; /* `run` is the slice, `stack` the id */
+    size_t n, cap;
+    uint32_t *last; /* the entry of each id that is the latest, plus one */
+    size_t last_cap;
+    int64_t origin, end;
+    uint64_t length; /* of a slice; 0: nothing came yet */
+    bool given_up;
+} fg__slices;
+int fg__slices_add(fg__slices *s, fg_ctx *ctx, int64_t time, uint32_t id, int64_t value);
+/* The value is spread evenly over the time from `from` to `to`. */
+int fg__slices_span(fg__slices *s, fg_ctx *ctx, int64_t from, int64_t to, uint32_t id, int64_t value);
+/* Make it the profile's log, if it is long enough for one. What is left is freed by fg__slices_free, always. */
+int fg__slices_keep(fg__slices *s, fg_profile *p, size_t type, const uint32_t *ids);
+void fg__slices_free(fg__slices *s, fg_ctx *ctx);
+
+/*
+ * What is known of the noise of a diff, from best to worst. margins[node] is half the width of the interval of the change
+ * of a node's total, in steps of a sixteenth of a power of two: fg__noise_margin.
+ */
+typedef enum fg__noise_source {
+    FG__NOISE_RUNS,
+    FG__NOISE_SLICES,
+    FG__NOISE_SAMPLING,
+    FG__NOISE_UNKNOWN
+} fg__noise_source;
 fg__noise_source fg__noise_of(const fg_profile *diff);
 /* One entry for each node of the tree; NULL where the noise is not known. The caller frees it with fg_free. */
 int fg__noise_margins(uint8_t **out, fg_profile *diff, double factor);
@@ -278,7 +310,7 @@ enum {
 }; /* the margin that is as large as the value; steps an octave */
 /* The margin of a node in the unit of `before`; `size` is the larger side, compared as sides are. */
 double fg__noise_margin(uint8_t step, double size);
-/* "noise from 5 runs before and 5 after, 99 % intervals" */
+/* "noise as 5 runs before and 5 after differ, false discovery rate 1 %" */
 void fg__noise_text(char *text, size_t n, const fg_profile *diff);
 /* Intern frame `id` of `from` in `to`. `map` caches, one entry for each frame of `from`, FG__NONE at first.
  */

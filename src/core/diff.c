@@ -264,20 +264,53 @@ static int describe(fg_profile *p, side *a, side *b, const fg_diff_options *o) {
 
 /* ---- the diff ------------------------------------------------------------------------------------------ */
 
-static int import(fg_profile *p, const side *sides) {
+static int import_run(fg_profile *p, const run *r, int column, uint32_t number, uint32_t *ids) {
+    int columns[FG_MAX_TYPES];
+    for (size_t t = 0; t < FG_MAX_TYPES; t++) columns[t] = t == r->type ? column : -1;
+    return fg__stacks_import(p, r->p, columns, r->scale, number, ids);
+}
+
+static int import_runs(fg_profile *p, const side *sides) {
     uint32_t number = 0;
-    bool several = sides[0].n + sides[1].n > 2;
     int err = 0;
-    for (int s = 0; s < 2; s++) p->runs[s] = several ? (uint32_t)sides[s].n : 0;
+    for (int s = 0; s < 2; s++) p->runs[s] = (uint32_t)sides[s].n;
+    for (int s = 0; s < 2; s++)
+        for (size_t i = 0; i < sides[s].n && !err; i++)
+            err = import_run(p, &sides[s].runs[i], s, number++, NULL);
+    return err;
+}
+
+/* Whether what a side has by slices of time is what is compared. */
+static bool is_sliced(const side *s) {
+    const run *r = &s->runs[0];
+    return s->n == 1 && fg_profile_slices(r->p, NULL) > 0 && r->p->slice_type == r->type && r->p->part_count;
+}
+
+/* One run a side: its slices of time stand for runs. */
+static int import_slices(fg_profile *p, const side *sides) {
+    int err = 0;
     for (int s = 0; s < 2 && !err; s++) {
-        for (size_t i = 0; i < sides[s].n && !err; i++) {
-            const run *r = &sides[s].runs[i];
-            int columns[FG_MAX_TYPES];
-            for (size_t t = 0; t < FG_MAX_TYPES; t++) columns[t] = t == r->type ? s : -1;
-            err = fg__stacks_import(p, r->p, columns, r->scale, several ? number++ : FG__NONE);
+        const run *r = &sides[s].runs[0];
+        uint32_t *ids = NULL;
+        err = fg__parts_map(&ids, r->p);
+        if (!err) err = import_run(p, r, s, FG__NONE, ids);
+        for (size_t i = 0; i < r->p->part_count && !err; i++) {
+            fg__part part = r->p->parts[i];
+            uint32_t slice = part.run + (s ? p->runs[0] : 0), stack = ids[part.stack];
+            if (stack != FG__NONE) err = fg__part_add(p, (fg__part){slice, stack, part.value * r->scale});
         }
+        p->runs[s] = r->p->runs[0];
+        p->slice_length[s] = r->p->slice_length[0];
+        fg_free(p->ctx, ids);
     }
     return err;
+}
+
+static int import(fg_profile *p, const side *sides) {
+    if (sides[0].n + sides[1].n > 2) return import_runs(p, sides);
+    if (is_sliced(&sides[0]) && is_sliced(&sides[1])) return import_slices(p, sides);
+    int err = import_run(p, &sides[0].runs[0], 0, FG__NONE, NULL);
+    return err ? err : import_run(p, &sides[1].runs[0], 1, FG__NONE, NULL);
 }
 
 static int compare(fg_profile **out, fg_ctx *ctx, side *sides, const fg_diff_options *o) {

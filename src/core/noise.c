@@ -2,9 +2,17 @@
  * Which changes of a diff are more than noise. Values are quasi-Poisson, as in verdict.c: the variance of a total is its
  * dispersion times the total.
  *
- * Between runs, a node's dispersion is Pearson's estimate from its totals in each run, on Student's t. It is never less
- * than that of sampling: few runs can agree by chance. With one run a side there is sampling alone: the dispersion is
- * the value of one sample ("grain"). That is no more than a lower bound, which the pictures say.
+ * Between runs, a node's dispersion is Pearson's estimate from its totals in each run, on Student's t. With one run a
+ * side, its slices of time are what differs: they are resampled by the circular block bootstrap (Politis and Romano
+ * 1992), blocks of n^(1/3) slices (Hall, Horowitz and Jing 1995), so that what follows each other in time may be alike.
+ * The variance of such resamples is that of the sums of all blocks; it is computed, not drawn, as what drawing them for
+ * ever would come to. Neither is ever less than the noise of sampling: few runs can agree by chance. Without slices there
+ * is sampling alone: the dispersion is the value of one sample ("grain"). With one run a side all this is no more than a
+ * lower bound, which the pictures say.
+ *
+ * Many nodes are looked at, and what is not grey should be true: those are the nodes that Benjamini and Hochberg (1995)
+ * find at a rate of 1 %. Intervals are those of Benjamini and Yekutieli (2005) for what was so selected: R found of m
+ * have intervals at 1 - R/m of 1 %, which leave out no change for just those. So one quantile serves all nodes.
  */
 #include <math.h>
 #include <stdio.h>
@@ -14,26 +22,30 @@
 static const double level = 0.01;
 
 fg__noise_source fg__noise_of(const fg_profile *p) {
+    if (p->part_count && p->slice_length[0]) return FG__NOISE_SLICES;
     if (p->part_count && p->runs[0] + p->runs[1] > 2) return FG__NOISE_RUNS;
     bool sampled = fg_meta_real(p, "grain_before") > 0 && fg_meta_real(p, "grain_after") > 0;
     return sampled ? FG__NOISE_SAMPLING : FG__NOISE_UNKNOWN;
 }
 
 void fg__noise_text(char *text, size_t n, const fg_profile *p) {
-    static const char *const texts[] = {
-        [FG__NOISE_SAMPLING] =
-            "noise is that of sampling alone, 99 % intervals; how much runs differ is not known: "
-            "compare several runs a side",
-        [FG__NOISE_UNKNOWN] =
-            "what is noise cannot be told: neither several runs a side nor the number of samples is "
-            "known",
-    };
-    fg__noise_source source = fg__noise_of(p);
-    if (source == FG__NOISE_RUNS)
-        snprintf(text, n, "noise as %u run%s before and %u after differ, 99 %% intervals", p->runs[0],
-                 p->runs[0] == 1 ? "" : "s", p->runs[1]);
-    else
-        snprintf(text, n, "%s", texts[source]);
+    static const char unknown[] = "how much runs differ is not known: compare several runs a side";
+    switch (fg__noise_of(p)) {
+    case FG__NOISE_RUNS:
+        snprintf(text, n, "noise as %u run%s before and %u after differ, false discovery rate 1 %%",
+                 p->runs[0], p->runs[0] == 1 ? "" : "s", p->runs[1]);
+        return;
+    case FG__NOISE_SLICES:
+        snprintf(text, n, "noise by block bootstrap of %u and %u slices of time; %s", p->runs[0], p->runs[1],
+                 unknown);
+        return;
+    case FG__NOISE_SAMPLING: snprintf(text, n, "noise is that of sampling alone; %s", unknown); return;
+    case FG__NOISE_UNKNOWN:
+        snprintf(
+            text, n,
+            "what is noise cannot be told: neither several runs a side nor slices of time nor the number of "
+            "samples is known");
+    }
 }
 
 /* ---- margins as bytes ---------------------------------------------------------------------------------- */
@@ -48,17 +60,19 @@ static uint8_t step_of(double margin, double size) {
     return (uint8_t)fmin(255, fmax(0, ceil(log2(margin / size) * FG__NOISE_STEPS + FG__NOISE_ONE)));
 }
 
-/* ---- between runs -------------------------------------------------------------------------------------- */
+/* ---- what runs or slices differ by --------------------------------------------------------------------- */
 
 typedef struct work {
     fg_ctx *ctx;
     fg_profile *p;
     const fg_tree *tree;
-    double *run;     /* totals of the nodes in one run */
-    double *squares; /* both sides' sums of squared distances from the mean, over the mean */
-    size_t *first;   /* parts of run r: by_run[first[r]] … */
+    double *sum;        /* totals of the nodes in one run, or in one block of slices */
+    double *mean;       /* of such sums */
+    double *dispersion; /* both sides' dispersions, times their degrees of freedom */
+    size_t *first;      /* parts of run r: by_run[first[r]] … */
     uint32_t *by_run;
     double factor, df;
+    bool share;
 } work;
 
 static int sort_parts(work *w) {
@@ -72,55 +86,121 @@ static int sort_parts(work *w) {
     return 0;
 }
 
-/* Totals of one run. Shares of the whole are compared where the sides are: its size must not count as noise. */
-static void take_run(work *w, size_t r, double mean_whole) {
-    const fg_tree *tree = w->tree;
-    memset(w->run, 0, tree->count * sizeof *w->run);
+static void add_run(work *w, double *sum, size_t r) {
     for (size_t i = w->first[r]; i < w->first[r + 1]; i++) {
         const fg__part *part = &w->p->parts[w->by_run[i]];
-        w->run[w->p->tree->node[part->stack]] += (double)part->value;
+        sum[w->p->tree->node[part->stack]] += (double)part->value;
     }
-    for (size_t i = tree->count - 1; i > 0; i--) w->run[tree->parent[i]] += w->run[i];
-    bool share = strcmp(fg_meta_text(w->p, "normalize"), "share") == 0;
-    if (!share || w->run[0] <= 0) return;
-    double scale = mean_whole / w->run[0];
-    for (size_t i = 0; i < tree->count; i++) w->run[i] *= scale;
 }
 
-static void add_side(work *w, size_t side) {
-    size_t from = side ? w->p->runs[0] : 0, n = w->p->runs[side];
-    const int64_t *total = w->tree->total[side];
-    double mean_whole = (double)total[0] / (double)n;
-    for (size_t r = from; r < from + n; r++) {
-        take_run(w, r, mean_whole);
+/* Totals of the `n` runs, or slices, from `from` on; behind the last of all `of` follows the first. */
+static void take(work *w, double *sum, size_t base, size_t from, size_t n, size_t of) {
+    const fg_tree *tree = w->tree;
+    memset(sum, 0, tree->count * sizeof *sum);
+    for (size_t i = from; i < from + n; i++) add_run(w, sum, base + i % of);
+    for (size_t i = tree->count - 1; i > 0; i--) sum[tree->parent[i]] += sum[i];
+}
+
+/*
+ * Add a side's dispersions: `n` runs are resampled in blocks of `block`. Where shares are compared, the size of the whole
+ * must not count as noise: what counts is the distance from a node's share of its block (the ratio's linear part).
+ */
+static void add_side(work *w, size_t side, size_t block) {
+    size_t base = side ? w->p->runs[0] : 0, n = w->p->runs[side];
+    double df = (double)n / (double)block - 1, scale = df / ((double)n - (double)block);
+    if (n <= block) return;
+    take(w, w->mean, base, 0, n, n);
+    for (size_t i = 0; i < w->tree->count; i++) w->mean[i] *= (double)block / (double)n;
+    for (size_t r = 0; r < n; r++) {
+        take(w, w->sum, base, r, block, n);
+        double whole = w->share && w->mean[0] > 0 ? w->sum[0] / w->mean[0] : 1;
         for (size_t i = 0; i < w->tree->count; i++) {
-            double mean = (double)total[i] / (double)n, away = w->run[i] - mean;
-            if (mean > 0) w->squares[i] += away * away / mean;
+            double mean = w->mean[i], away = w->sum[i] - mean * whole;
+            if (mean > 0) w->dispersion[i] += scale * away * away / mean;
         }
     }
-    w->df += (double)n - 1;
+    w->df += df;
 }
 
-static int measure_runs(work *w) {
-    w->run = fg__alloc(w->ctx, w->tree->count * sizeof *w->run);
-    w->squares = fg__calloc(w->ctx, w->tree->count, sizeof *w->squares);
-    int err = w->run && w->squares ? sort_parts(w) : FG_ENOMEM;
-    for (size_t side = 0; side < 2 && !err; side++) add_side(w, side);
+static size_t block_of(const work *w, size_t side) {
+    return w->p->slice_length[0] ? fg__block(w->p->runs[side]) : 1;
+}
+
+static int measure(work *w) {
+    w->sum = fg__alloc(w->ctx, w->tree->count * sizeof *w->sum);
+    w->mean = fg__alloc(w->ctx, w->tree->count * sizeof *w->mean);
+    w->dispersion = fg__calloc(w->ctx, w->tree->count, sizeof *w->dispersion);
+    w->share = strcmp(fg_meta_text(w->p, "normalize"), "share") == 0;
+    int err = w->sum && w->mean && w->dispersion ? sort_parts(w) : FG_ENOMEM;
+    for (size_t side = 0; side < 2 && !err; side++) add_side(w, side, block_of(w, side));
     return err;
 }
 
-/* ---- both ---------------------------------------------------------------------------------------------- */
+/* ---- which nodes are found ----------------------------------------------------------------------------- */
 
-static void fill(uint8_t *margins, const work *w) {
-    double t = w->df > 0 ? fg__t_quantile(level / 2, w->df) : fg__normal_quantile(level / 2);
+static double larger(const work *w, size_t i) {
+    return fmax((double)w->tree->total[0][i], (double)w->tree->total[1][i] * w->factor);
+}
+
+/* Standard errors of the changes. */
+static void set_errors(const work *w, double *errors) {
     double grain[] = {fg_meta_real(w->p, "grain_before"), fg_meta_real(w->p, "grain_after")};
     for (size_t i = 0; i < w->tree->count; i++) {
         double before = (double)w->tree->total[0][i], after = (double)w->tree->total[1][i];
-        double between = w->squares ? w->squares[i] / w->df : 0;
-        double variance =
-            fmax(between, grain[0]) * before + w->factor * w->factor * fmax(between, grain[1]) * after;
-        margins[i] = step_of(t * sqrt(variance), fmax(before, after * w->factor));
+        double between = w->dispersion && w->df > 0 ? w->dispersion[i] / w->df : 0;
+        errors[i] =
+            sqrt(fmax(between, grain[0]) * before + w->factor * w->factor * fmax(between, grain[1]) * after);
     }
+}
+
+/* A caller with one callee that has all its cost asks the same question as that one. */
+static bool is_asked(const work *w, size_t i) {
+    size_t above = w->tree->parent[i];
+    return i == 0 || w->tree->total[0][i] != w->tree->total[0][above] ||
+           w->tree->total[1][i] != w->tree->total[1][above];
+}
+
+static size_t count_beyond(const work *w, const double *errors, double quantile) {
+    size_t n = 0;
+    for (size_t i = 0; i < w->tree->count; i++) {
+        double change = fabs((double)w->tree->total[1][i] * w->factor - (double)w->tree->total[0][i]);
+        n += change > quantile * errors[i] && is_asked(w, i);
+    }
+    return n;
+}
+
+static double quantile_of(const work *w, double share) {
+    double tail = level / 2 * share;
+    return w->df > 0 ? fg__t_quantile(tail, w->df) : fg__normal_quantile(tail);
+}
+
+/* Going down from all: as many as are beyond the quantile for so many, until these are the same. */
+static double choose_quantile(const work *w, const double *errors) {
+    size_t asked = 0, found;
+    for (size_t i = 0; i < w->tree->count; i++) asked += is_asked(w, i);
+    double quantile;
+    for (found = asked; found > 0;) {
+        quantile = quantile_of(w, (double)found / (double)asked);
+        size_t beyond = count_beyond(w, errors, quantile);
+        if (beyond >= found) return quantile;
+        found = beyond;
+    }
+    return quantile_of(w, 1 / (double)asked);
+}
+
+static int fill(uint8_t **out, const work *w) {
+    double *errors = fg__alloc(w->ctx, w->tree->count * sizeof *errors);
+    uint8_t *margins = fg__alloc(w->ctx, w->tree->count);
+    if (errors && margins) {
+        set_errors(w, errors);
+        double quantile = choose_quantile(w, errors);
+        for (size_t i = 0; i < w->tree->count; i++) margins[i] = step_of(quantile * errors[i], larger(w, i));
+        *out = margins;
+    }
+    fg_free(w->ctx, errors);
+    if (*out) return 0;
+    fg_free(w->ctx, margins);
+    return FG_ENOMEM;
 }
 
 int fg__noise_margins(uint8_t **out, fg_profile *p, double factor) {
@@ -129,11 +209,9 @@ int fg__noise_margins(uint8_t **out, fg_profile *p, double factor) {
     fg__noise_source source = fg__noise_of(p);
     if (source == FG__NOISE_UNKNOWN) return 0;
     int err = fg_profile_tree(&w.tree, p);
-    if (!err && source == FG__NOISE_RUNS) err = measure_runs(&w);
-    uint8_t *margins = err ? NULL : fg__alloc(p->ctx, w.tree->count);
-    if (margins) fill(margins, &w);
-    void *scratch[] = {w.run, w.squares, w.first, w.by_run};
+    if (!err && source != FG__NOISE_SAMPLING) err = measure(&w);
+    if (!err) err = fill(out, &w);
+    void *scratch[] = {w.sum, w.mean, w.dispersion, w.first, w.by_run};
     for (size_t i = 0; i < sizeof scratch / sizeof *scratch; i++) fg_free(p->ctx, scratch[i]);
-    *out = margins;
-    return err ? err : margins ? 0 : FG_ENOMEM;
+    return err;
 }

@@ -109,6 +109,24 @@ double fg__trigamma_inverse(double y) {
     return sqrt(low * high);
 }
 
+size_t fg__block(size_t n) {
+    return (size_t)ceil(cbrt((double)n));
+}
+
+double fg__block_dispersion(double *df, const double *values, size_t n) {
+    size_t block = fg__block(n);
+    double mean = 0, squares = 0;
+    *df = n > block ? (double)n / (double)block - 1 : 0;
+    if (*df <= 0) return 0;
+    for (size_t i = 0; i < n; i++) mean += values[i] * (double)block / (double)n;
+    for (size_t from = 0; from < n; from++) {
+        double sum = -mean;
+        for (size_t i = from; i < from + block; i++) sum += values[i % n];
+        squares += sum * sum;
+    }
+    return mean > 0 ? squares / ((double)n - (double)block) / mean : 0;
+}
+
 static int by_p(const void *a, const void *b, void *user) {
     const double *p = user;
     size_t x = *(const size_t *)a, y = *(const size_t *)b;

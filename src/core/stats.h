@@ -26,6 +26,14 @@ double fg__trigamma(double x);
 double fg__trigamma_inverse(double y);
 
 /*
+ * Values of something in `n` slices of time, one behind the other: variance over mean of the sums of blocks, by the
+ * circular block bootstrap, and its degrees of freedom in *df. More than 1 says that samples come in bursts.
+ */
+double fg__block_dispersion(double *df, const double *values, size_t n);
+/* The slices of a block, of n in all. */
+size_t fg__block(size_t n);
+
+/*
  * Adjusted p-values of Benjamini and Hochberg (1995): those at most q are the findings at a false discovery rate of q.
  * `order` is scratch, n entries.
  */

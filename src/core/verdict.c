@@ -58,8 +58,12 @@ static void measure(work *w, size_t i) {
     double squares = squares_of(r, i, 0, r->before, x) + squares_of(r, i, r->before, r->after, y);
     *c = (fg__change){.before = x, .after = y, .df = w->df, .judged = fmax(x, y) >= r->floor};
     c->dispersion = w->df > 0 ? fmax(squares / w->df, x + y > 0 ? 1 / (6 * (x + y)) : 0) : 1;
-    if (r->sampling) c->dispersion = fmax(c->dispersion, 1);
     if (w->df <= 0) c->df = INFINITY;
+    if (w->df <= 0 && r->known && r->known[i].df > 0) {
+        c->dispersion = r->known[i].dispersion;
+        c->df = r->known[i].df;
+    }
+    if (r->sampling) c->dispersion = fmax(c->dispersion, 1);
     w->judged += c->judged;
 }
 

@@ -8,6 +8,11 @@
 #include <stdbool.h>
 #include "core/core.h"
 
+/* What is known of a dispersion otherwise, and its degrees of freedom. */
+typedef struct fg__known {
+    double dispersion, df;
+} fg__known;
+
 /* Counts, run by run: counts[run * features + feature], the runs of before first. */
 typedef struct fg__runs {
     const double *counts;
@@ -17,6 +22,7 @@ typedef struct fg__runs {
     double floor;  /* features with fewer samples a run are not judged */
     double level;  /* false discovery rate */
     bool sampling; /* one run a side will do: then noise is that of sampling, as it is at least with more */
+    const fg__known *known; /* with one run a side: of each feature; NULL: nothing is */
 } fg__runs;
 
 /* What is said of a feature. Growths are relative: 0.14 for +14 %. */

@@ -214,6 +214,7 @@ static int read_cpuprofile(fg_profile *p, fg_in *in, const fg_read_options *opti
     void *owned[] = {c.nodes, c.links, c.ticks, c.samples, c.deltas};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) fg_free(p->ctx, owned[i]);
     fg__ids_free(p->ctx, &c.ids);
+    fg__slices_free(&c.slices, p->ctx);
     return err;
 }
 

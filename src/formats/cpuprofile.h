@@ -58,6 +58,7 @@ typedef struct cpuprofile {
     int64_t *deltas; /* ns; deltas[i] is from sample i - 1 to sample i */
     size_t delta_count, delta_cap;
     double start, end; /* µs */
+    fg__slices slices; /* by node; only for options->slices */
     bool has_outside;  /* "(idle)" or "(program)" is there: V8 samples what is not the program's code too */
 
     /* the node at work */

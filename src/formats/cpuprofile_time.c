@@ -128,7 +128,7 @@ static int time_samples(cpuprofile *c) {
     int err = check_deltas(c);
     if (!err) err = leave_out_pauses(c);
     if (err) return err;
-    int64_t first = first_time(c);
+    int64_t first = first_time(c), at = 0;
     for (size_t i = 0; i < c->sample_count && !err; i++) {
         uint32_t node;
         err = node_of_sample(&node, c, i);
@@ -136,6 +136,10 @@ static int time_samples(cpuprofile *c) {
         int64_t time = i ? c->deltas[i] : first;
         c->nodes[node].count++;
         if (!fg__add64(&c->nodes[node].time, c->nodes[node].time, time)) err = too_long(c);
+        if (!err && c->options->slices) {
+            if (!fg__add64(&at, at, time)) at = INT64_MAX;
+            err = fg__slices_add(&c->slices, c->ctx, at, node, time);
+        }
     }
     return err;
 }

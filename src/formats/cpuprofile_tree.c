@@ -72,16 +72,17 @@ typedef struct stacks {
     uint32_t *frames;
     size_t cap;
     uint64_t budget; /* frames that all stacks together may still have */
+    uint32_t *ids;   /* of the nodes' stacks; NULL: nobody asks */
 } stacks;
 
-static int add(stacks *s, size_t n, int64_t count, int64_t time) {
+static int add(stacks *s, size_t n, int64_t count, int64_t time, uint32_t *id) {
     int64_t values[] = {time, count};
     if (n > s->budget)
         return fg__fail(s->c->ctx, FG_ELIMIT,
                         "the stacks have too many frames; --max-input raises the limit");
     s->budget -= n;
     return fg__stack_add(s->c->p, s->frames, n, fg__stack_hash(s->frames, n), s->timed ? values : values + 1,
-                         NULL);
+                         id);
 }
 
 /* value × (to − from) / all, rounded so that parts that follow each other add up to the value. */
@@ -105,7 +106,7 @@ static int add_by_line(stacks *s, const cpu_node *node, size_t from, size_t to) 
         int64_t next = seen + ticks[i].ticks;
         if (!err)
             err = add(s, node->depth, portion(node->count, seen, next, all),
-                      portion(node->time, seen, next, all));
+                      portion(node->time, seen, next, all), NULL);
         seen = next;
     }
     return err;
@@ -118,7 +119,7 @@ static int add_node(stacks *s, uint32_t i, size_t from, size_t to) {
     uint32_t at = i;
     for (size_t d = node->depth; d > 0; at = s->c->nodes[at].parent) s->frames[--d] = s->c->nodes[at].frame;
     if (from < to && node->depth) return add_by_line(s, node, from, to);
-    return add(s, node->depth, node->count, node->time);
+    return add(s, node->depth, node->count, node->time, s->ids ? &s->ids[i] : NULL);
 }
 
 static bool is_shown(const cpuprofile *c, const cpu_node *node) {
@@ -134,14 +135,27 @@ static int check_work(const cpuprofile *c) {
     return work ? 0 : fg__fail(c->ctx, FG_EEMPTY, "no samples of work: drive load and try again");
 }
 
+/* A sample does not say which line of its function it was on: no slices where lines are apart. */
+static int prepare_ids(stacks *s) {
+    cpuprofile *c = s->c;
+    if (!c->options->slices || c->tick_count) return 0;
+    s->ids = fg__alloc(c->ctx, (c->ids.count + 1) * sizeof *s->ids);
+    if (!s->ids) return FG_ENOMEM;
+    memset(s->ids, 0xff, (c->ids.count + 1) * sizeof *s->ids);
+    return 0;
+}
+
 int fg__cpuprofile_stacks(cpuprofile *c, bool timed) {
     stacks s = {.c = c, .timed = timed, .budget = fg__max_input(c->options) / sizeof *s.frames};
     int err = check_work(c);
+    if (!err) err = prepare_ids(&s);
     size_t from = 0, to = 0; /* ticks are in the order of the nodes */
     for (uint32_t i = 0; i < c->ids.count && !err; i++, from = to) {
         while (to < c->tick_count && c->ticks[to].node == i) to++;
         if (is_shown(c, &c->nodes[i])) err = add_node(&s, i, from, to);
     }
+    if (!err && s.ids) err = fg__slices_keep(&c->slices, c->p, 0, s.ids);
     fg_free(c->ctx, s.frames);
+    fg_free(c->ctx, s.ids);
     return err;
 }

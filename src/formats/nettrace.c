@@ -220,7 +220,7 @@ const uint64_t *fg__nettrace_stack(const fg__nettrace *trace, uint32_t stack, si
 }
 
 int fg__nettrace_add(fg__nettrace *trace, fg_profile *p, uint32_t prefix, uint32_t stack,
-                     const int64_t *values) {
+                     const int64_t *values, uint32_t *id) {
     size_t n, count = 0;
     const uint64_t *addresses = fg__nettrace_stack(trace, stack, &n);
     if (n + 1 > trace->budget)
@@ -235,7 +235,7 @@ int fg__nettrace_add(fg__nettrace *trace, fg_profile *p, uint32_t prefix, uint32
                                  i == 0 && n > 1);
         if (err) return err;
     }
-    return fg_profile_add(p, trace->frames, count, values);
+    return fg__stack_add(p, trace->frames, count, fg__stack_hash(trace->frames, count), values, id);
 }
 
 /* ---- the tally ------------------------------------------------------------------------------------------------------ */
@@ -248,12 +248,14 @@ int fg__tally_add(fg_ctx *ctx, fg__tally *tally, uint64_t thread, uint32_t stack
          (id = fg__table_id(&tally->index, at)) != FG__NONE; at = fg__table_next(&tally->index, at)) {
         fg__tally_row *row = &tally->rows[id];
         if (row->thread != thread || row->stack != stack) continue;
+        tally->latest = id;
         bool fits = fg__add64(&row->count, row->count, count) && fg__add64(&row->value, row->value, value);
         return fits ? 0 : fg__fail(ctx, FG_ELIMIT, "the time of a stack is more than 2^63 - 1 ns");
     }
     int err = fg__grow(ctx, &tally->rows, &tally->cap, tally->n + 1, sizeof *tally->rows);
     if (!err) err = fg__table_add(ctx, &tally->index, hash, (uint32_t)tally->n);
     if (err) return err;
+    tally->latest = (uint32_t)tally->n;
     tally->rows[tally->n++] = (fg__tally_row){thread, stack, count, value};
     return 0;
 }

@@ -60,10 +60,11 @@ const uint64_t *fg__nettrace_stack(const fg__nettrace *trace, uint32_t stack, si
 
 /*
  * Add values to a stack of a profile, addresses resolved by the names that were read so far. `prefix` is a frame of the
- * profile that goes outermost; FG__NONE: none. All calls are for the same profile.
+ * profile that goes outermost; FG__NONE: none. All calls are for the same profile. *id, unless it is NULL, is which stack
+ * of the profile that is.
  */
 int fg__nettrace_add(fg__nettrace *trace, fg_profile *p, uint32_t prefix, uint32_t stack,
-                     const int64_t *values);
+                     const int64_t *values, uint32_t *id);
 
 /* ---- a sum for each stack ------------------------------------------------------------------------------------------ */
 
@@ -77,6 +78,7 @@ typedef struct fg__tally {
     fg__tally_row *rows;
     size_t n, cap;
     fg__table index;
+    uint32_t latest; /* the row that was added to last */
 } fg__tally;
 int fg__tally_add(fg_ctx *ctx, fg__tally *tally, uint64_t thread, uint32_t stack, int64_t count,
                   int64_t value);

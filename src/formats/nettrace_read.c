@@ -14,7 +14,8 @@ typedef struct seen {
 typedef struct reader {
     fg_ctx *ctx;
     fg__nettrace *trace;
-    bool by_thread;
+    bool by_thread, sliced;
+    fg__slices slices; /* by row of the tally; only where they are asked for */
     int64_t samples, first, last;
     fg__tally tally;
     seen *threads;
@@ -49,7 +50,9 @@ static int on_sample(void *user, const fg__nettrace_sample *s) {
     thread->time = s->time;
     if (r->samples++ == 0) r->first = s->time;
     r->last = s->time;
-    return fg__tally_add(r->ctx, &r->tally, r->by_thread ? s->thread : 0, s->stack, 1, passed);
+    err = fg__tally_add(r->ctx, &r->tally, r->by_thread ? s->thread : 0, s->stack, 1, passed);
+    if (err || !r->sliced) return err;
+    return fg__slices_add(&r->slices, r->ctx, s->time, r->tally.latest, passed);
 }
 
 /* The frame of a thread goes outermost where threads are to be told apart. */
@@ -63,13 +66,17 @@ static int thread_frame(uint32_t *out, fg_profile *p, uint64_t thread) {
 
 static int add_stacks(reader *r, fg_profile *p) {
     int err = 0;
+    uint32_t *ids = r->sliced ? fg__calloc(r->ctx, r->tally.n + 1, sizeof *ids) : NULL;
+    if (r->sliced && !ids) return FG_ENOMEM;
     for (size_t i = 0; i < r->tally.n && !err; i++) {
         const fg__tally_row *row = &r->tally.rows[i];
         int64_t values[] = {row->count, row->value};
         uint32_t prefix;
         err = thread_frame(&prefix, p, row->thread);
-        if (!err) err = fg__nettrace_add(r->trace, p, prefix, row->stack, values);
+        if (!err) err = fg__nettrace_add(r->trace, p, prefix, row->stack, values, ids ? &ids[i] : NULL);
     }
+    if (!err && ids) err = fg__slices_keep(&r->slices, p, 1, ids);
+    fg_free(r->ctx, ids);
     return err;
 }
 
@@ -93,7 +100,7 @@ static int describe(reader *r, fg_profile *p) {
 }
 
 static int read_nettrace(fg_profile *p, fg_in *in, const fg_read_options *options) {
-    reader r = {.ctx = p->ctx, .by_thread = options->with_tid};
+    reader r = {.ctx = p->ctx, .by_thread = options->with_tid, .sliced = options->slices};
     int err = fg_profile_add_type(p, "samples", "count");
     if (!err) err = fg_profile_add_type(p, "wall", "nanoseconds");
     if (!err) err = fg__nettrace_new(&r.trace, in, fg__max_input(options), on_sample, &r);
@@ -104,6 +111,7 @@ static int read_nettrace(fg_profile *p, fg_in *in, const fg_read_options *option
     if (!err) err = describe(&r, p);
     fg__nettrace_free(r.trace);
     fg__tally_free(r.ctx, &r.tally);
+    fg__slices_free(&r.slices, r.ctx);
     fg_free(r.ctx, r.threads);
     fg_free(r.ctx, r.thread_index.slots);
     return err;

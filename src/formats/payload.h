@@ -6,6 +6,7 @@
  *
  *      'S' strings   'F' frames   'T' value types   'M' metadata   'N' notes        tables
  *      'D' depth     'I' frame    'V' self, one section for each value type         columns of the tree
+ *      'L' what slices of time gave                                                 if the profile has any
  *      'X' what a viewer wants to know besides; readers skip it, as any tag they do not know
  *
  * Columns go depth first. Each section is gzip'ed by itself (method 1), or stored as it is (method 0) where

@@ -13,7 +13,7 @@ typedef struct decoder {
     fg_ctx *ctx;
     fg_profile *p;
     const uint8_t *bytes; /* the sections' contents, one behind the other */
-    cursor strings, frames, types, meta, notes, depth, ids, values[FG_MAX_TYPES];
+    cursor strings, frames, types, meta, notes, depth, ids, slices, values[FG_MAX_TYPES];
     size_t value_count;
     unsigned flags;
     uint32_t *string_ids, *frame_ids; /* of the payload → of the profile */
@@ -22,6 +22,8 @@ typedef struct decoder {
     size_t path_cap;
     uint32_t *turned; /* the path, innermost frame first */
     size_t turned_cap;
+    uint32_t *stacks; /* of each node, FG__NONE: it is none; NULL where there are no slices */
+    size_t node_count;
     uint64_t max;
 } decoder;
 
@@ -178,7 +180,7 @@ static int get_notes(decoder *d) {
 }
 
 /* A small tree can have a great many frames in its stacks, so what they take is held to the cap as well. */
-static int add_stack(decoder *d, size_t depth, const int64_t *values) {
+static int add_stack(decoder *d, size_t node, size_t depth, const int64_t *values) {
     if ((d->p->stack_frame_count + depth) * sizeof(uint32_t) > d->max)
         return fg__fail(d->ctx, FG_ELIMIT,
                         "the stacks of the profile in the picture take more than %llu bytes; raise max_input",
@@ -190,7 +192,8 @@ static int add_stack(decoder *d, size_t depth, const int64_t *values) {
         for (size_t i = 0; i < depth; i++) d->turned[i] = d->path[depth - 1 - i];
         stack = d->turned;
     }
-    return fg__stack_add(d->p, stack, depth, fg__stack_hash(stack, depth), values, NULL);
+    return fg__stack_add(d->p, stack, depth, fg__stack_hash(stack, depth), values,
+                         d->stacks ? &d->stacks[node] : NULL);
 }
 
 static int get_values(decoder *d, int64_t *values, bool *any) {
@@ -207,14 +210,22 @@ static int get_values(decoder *d, int64_t *values, bool *any) {
     return 0;
 }
 
+static int make_stacks(decoder *d, size_t count) {
+    d->node_count = count;
+    d->stacks = fg__alloc(d->ctx, count * sizeof *d->stacks);
+    if (d->stacks) memset(d->stacks, 0xff, count * sizeof *d->stacks);
+    return d->stacks ? 0 : FG_ENOMEM;
+}
+
 /* A node is a stack of its own when it has values, or when nothing is below it. */
 static int get_tree(decoder *d) {
     size_t count = 0, depth = 0;
     int64_t values[FG_MAX_TYPES];
     bool any;
     int err = get_count(d, &d->depth, &count, 1);
+    if (!err && d->slices.at != d->slices.end) err = make_stacks(d, count + 1);
     if (!err) err = get_values(d, values, &any);
-    if (!err && any) err = add_stack(d, 0, values);
+    if (!err && any) err = add_stack(d, 0, 0, values);
     for (size_t i = 0; i < count && !err; i++) {
         uint32_t ended = 0, id = 0;
         err = get_below(d, &d->depth, &ended, depth + 1, "a node without a parent");
@@ -226,8 +237,50 @@ static int get_tree(decoder *d) {
         if (err) return err;
         d->path[depth - 1] = d->frame_ids[id];
         bool leaf = d->depth.at == d->depth.end || *d->depth.at != 0;
-        if (any || leaf) err = add_stack(d, depth, values);
+        if (any || leaf) err = add_stack(d, i + 1, depth, values);
     }
+    return err;
+}
+
+/* One entry: `last` becomes it. No more than its stack has in all. */
+static int get_slice(decoder *d, fg__part *last) {
+    fg_profile *p = d->p;
+    cursor *c = &d->slices;
+    uint32_t slice = 0, node = 0;
+    uint64_t value = 0;
+    const uint8_t *at = c->at;
+    int err = get_below(d, c, &slice, p->runs[0] - last->run, "a slice of time that is not there");
+    if (!err && slice) last->stack = 0;
+    if (!err) err = get_below(d, c, &node, d->node_count - last->stack, "a slice's node that is not there");
+    if (!err) err = get(d, c, &value);
+    if (err) return err;
+    last->run += slice;
+    last->stack += node;
+    uint32_t stack = d->stacks[last->stack];
+    if (stack == FG__NONE || value > (uint64_t)p->values[p->slice_type][stack])
+        return bad(d, at, "a slice with more than its stack has");
+    return fg__part_add(p, (fg__part){last->run, stack, (int64_t)value});
+}
+
+static int get_slices(decoder *d) {
+    fg_profile *p = d->p;
+    cursor *c = &d->slices;
+    if (c->at == c->end) return 0;
+    uint32_t type = 0, slices = 0;
+    uint64_t length = 0;
+    size_t n = 0;
+    const uint8_t *at = c->at;
+    int err = get_below(d, c, &type, p->type_count, "slices of a value type that is not there");
+    if (!err) err = get(d, c, &length);
+    if (!err && (length == 0 || length > INT64_MAX)) err = bad(d, at, "a length of slices that cannot be");
+    if (!err) err = get_below(d, c, &slices, FG__SLICES_MOST + 1, "more slices than there can be");
+    if (!err) err = get_count(d, c, &n, 3);
+    if (err) return err;
+    p->slice_type = type;
+    p->slice_length[0] = (int64_t)length;
+    p->runs[0] = slices;
+    fg__part last = {0};
+    for (size_t i = 0; i < n && !err; i++) err = get_slice(d, &last);
     return err;
 }
 
@@ -240,17 +293,18 @@ static cursor *section_for(decoder *d, uint8_t tag) {
     case 'N': return &d->notes;
     case 'D': return &d->depth;
     case 'I': return &d->ids;
+    case 'L': return &d->slices;
     case 'V': return d->value_count < FG_MAX_TYPES ? &d->values[d->value_count++] : NULL;
     default: return NULL;
     }
 }
 
 static int decode(decoder *d) {
-    static int (*const steps[])(decoder *) = {get_strings, get_frames, get_types,
-                                              get_meta,    get_notes,  get_tree};
+    static int (*const steps[])(decoder *) = {get_strings, get_frames, get_types, get_meta,
+                                              get_notes,   get_tree,   get_slices};
     int err = 0;
     for (size_t i = 0; i < sizeof steps / sizeof *steps && !err; i++) err = steps[i](d);
-    void *scratch[] = {d->string_ids, d->frame_ids, d->path, d->turned};
+    void *scratch[] = {d->string_ids, d->frame_ids, d->path, d->turned, d->stacks};
     for (size_t i = 0; i < sizeof scratch / sizeof *scratch; i++) fg_free(d->ctx, scratch[i]);
     return err;
 }

@@ -1,9 +1,11 @@
 /* The profile as bytes for a picture; the layout is in payload.h. */
 #include "formats/payload.h"
 #include <libdeflate.h>
+#include <stdlib.h>
+#include "core/tree.h"
 
 /* libdeflate's fastest: on a tree of 3 million nodes the better levels take longer than all the rest. */
-enum { VARINT = 10, LEVEL = 1, SECTIONS = 8 + FG_MAX_TYPES };
+enum { VARINT = 10, LEVEL = 1, SECTIONS = 9 + FG_MAX_TYPES };
 /* A section that is larger than PROBE is tried with so much of it first. */
 enum { PROBE = 32 << 10 };
 
@@ -145,6 +147,40 @@ static void put_tree(encoder *e) {
     }
 }
 
+static int by_slice(const void *a, const void *b) {
+    const fg__part *x = a, *y = b;
+    if (x->run != y->run) return x->run < y->run ? -1 : 1;
+    return x->stack < y->stack ? -1 : x->stack > y->stack;
+}
+
+/* Entries in the order of slices and, within a slice, of nodes, as differences. */
+static int put_slices(encoder *e) {
+    const fg_profile *p = e->p;
+    size_t slices = fg_profile_slices(p, NULL);
+    if (!slices || !p->part_count) return 0;
+    fg__part *parts = fg__alloc(e->ctx, p->part_count * sizeof *parts);
+    if (!parts) return FG_ENOMEM;
+    for (size_t i = 0; i < p->part_count; i++) {
+        parts[i] = p->parts[i];
+        parts[i].stack = p->tree->node[parts[i].stack];
+    }
+    qsort(parts, p->part_count, sizeof *parts, by_slice);
+    open_section(e, 'L');
+    const uint64_t head[] = {p->slice_type, (uint64_t)p->slice_length[0], slices, p->part_count};
+    for (size_t i = 0; i < sizeof head / sizeof *head; i++) e->at = put(e->at, head[i]);
+    fg__part last = {0};
+    for (size_t i = 0; i < p->part_count; i++) {
+        bool same = parts[i].run == last.run;
+        e->at = put(e->at, parts[i].run - last.run);
+        e->at = put(e->at, parts[i].stack - (same ? last.stack : 0));
+        e->at = put(e->at, (uint64_t)parts[i].value);
+        last = parts[i];
+    }
+    close_section(e);
+    fg_free(e->ctx, parts);
+    return 0;
+}
+
 /* The most that the encoding can take. */
 static size_t bound(const fg_profile *p, const fg_tree *tree) {
     size_t n = (size_t)SECTIONS * 2 * VARINT;
@@ -152,10 +188,11 @@ static size_t bound(const fg_profile *p, const fg_tree *tree) {
     n += p->frame_count * 5 * 5 + FG__META_COUNT * 64 + p->note_count * 5;
     size_t node = varint_size(tree->max_depth) + varint_size(p->frame_count);
     for (size_t t = 0; t < tree->type_count; t++) node += varint_size((uint64_t)tree->total[t][0]);
+    if (fg_profile_slices(p, NULL)) n += 4 * VARINT + p->part_count * (2 * 5 + VARINT);
     return n + tree->count * node;
 }
 
-static void encode(encoder *e, const void *extra, size_t extra_n) {
+static int encode(encoder *e, const void *extra, size_t extra_n) {
     put_strings(e);
     put_frames(e);
     put_types(e);
@@ -163,6 +200,7 @@ static void encode(encoder *e, const void *extra, size_t extra_n) {
     put_notes(e);
     put_tree(e);
     if (extra_n) e->sections[e->section_count++] = (section){'X', extra, extra_n};
+    return put_slices(e);
 }
 
 /* ---- packing --------------------------------------------------------------------------------- */
@@ -228,8 +266,8 @@ int fg__payload_encode(void **out, size_t *n, fg_profile *p, unsigned flags, con
     if (err) return err;
     e.bytes = e.at = fg__alloc(p->ctx, bound(p, e.tree));
     if (!e.bytes) return FG_ENOMEM;
-    encode(&e, extra, extra_n);
-    err = pack_all(out, n, &e, flags);
+    err = encode(&e, extra, extra_n);
+    if (!err) err = pack_all(out, n, &e, flags);
     fg_free(p->ctx, e.bytes);
     return err;
 }

@@ -13,6 +13,8 @@ typedef struct reader {
     bool periods_differ, has_period;
     uint64_t period, first_time, last_time;
     uint32_t events_met; /* set of 1 << column */
+    fg__slices slices;   /* of the first column that is met; only for options->slices */
+    size_t slice_column;
 } reader;
 
 /* ---- stacks -------------------------------------------------------------------------------------------- */
@@ -127,6 +129,23 @@ static int push_stack(reader *r, fg__space *space, const fg__perf_sample *s) {
     return err || !copied ? err : push_copy(r, space, s);
 }
 
+/* What weighs nothing is counted: see set_types. */
+static bool is_counted(const reader *r) {
+    return r->d.column_count == 1 && !r->has_period;
+}
+
+static int add_stack(reader *r, uint64_t time, const int64_t *values, size_t column) {
+    fg_profile *p = r->d.p;
+    const uint32_t *stack = r->stack + r->top;
+    size_t n = r->cap - r->top;
+    uint32_t id;
+    int err = fg__stack_add(p, stack, n, fg__stack_hash(stack, n), values, &id);
+    if (err || !r->d.options->slices || time > INT64_MAX) return err;
+    if (r->samples == 1) r->slice_column = is_counted(r) ? 1 : column;
+    if (!values[r->slice_column]) return 0;
+    return fg__slices_add(&r->slices, p->ctx, (int64_t)time, id, values[r->slice_column]);
+}
+
 static int on_sample(reader *r, const uint8_t *record) {
     fg__perf_sample s;
     fg__perf_thread_state *t;
@@ -150,7 +169,7 @@ static int on_sample(reader *r, const uint8_t *record) {
     int64_t values[FG_MAX_TYPES] = {0};
     if (r->d.column_count == 1) values[1] = 1;
     values[s.attr->column] = s.period <= INT64_MAX ? (int64_t)s.period : INT64_MAX;
-    return fg_profile_add(r->d.p, r->stack + r->top, r->cap - r->top, values);
+    return add_stack(r, s.time, values, (size_t)s.attr->column);
 }
 
 static void on_lost(fg__recording *d, const uint8_t *record) {
@@ -185,7 +204,7 @@ static int set_types(reader *r) {
     bool single = r->d.column_count == 1;
     char type[96];
     snprintf(type, sizeof type, "%s/%s", name, unit);
-    int err = fg_meta_set_text(p, "default_type", single && !r->has_period ? "samples" : name);
+    int err = fg_meta_set_text(p, "default_type", is_counted(r) ? "samples" : name);
     if (!err && single) err = fg_meta_set_text(p, "period_type", type);
     if (!err && single && !r->periods_differ && r->period <= INT64_MAX)
         err = fg_meta_set_number(p, "period", (int64_t)r->period);
@@ -232,6 +251,7 @@ static int set_metadata(reader *r) {
     if (!err) err = fg_meta_set_text(r->d.p, "source", "perf.data");
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers && !err; i++)
         err = fg_meta_set_number(r->d.p, numbers[i].key, numbers[i].value);
+    if (!err) err = fg__slices_keep(&r->slices, r->d.p, r->slice_column, NULL);
     return err ? err : add_notes(r);
 }
 
@@ -286,6 +306,7 @@ static void release(reader *r) {
                       r->d.threads,   r->d.thread_index.slots,
                       r->stack};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) fg_free(ctx, blocks[i]);
+    fg__slices_free(&r->slices, ctx);
     if (r->d.zstd) ZSTD_freeDStream(r->d.zstd);
     fg__arena_free(ctx, &r->d.unpacked);
 }

@@ -27,7 +27,7 @@ typedef enum state {
 typedef struct waiting {
     size_t from, n; /* its frames are waiting_frames[from … from + n) */
     uint64_t hash;
-    int64_t period;
+    int64_t period, time;
 } waiting;
 
 typedef struct reader {
@@ -62,6 +62,7 @@ typedef struct reader {
     bool backwards; /* time went back: those are no time stamps but differences */
     bool named;     /* there are event lines */
     uint64_t events, odd_lines, first_odd_line;
+    fg__slices slices; /* only for options->slices */
 } reader;
 
 static int odd_line(reader *r) {
@@ -127,14 +128,17 @@ static int add_waiting(reader *r) {
     for (size_t i = 0; i < r->waiting_count && !err; i++) {
         const waiting *w = &r->waiting[i];
         const int64_t values[] = {w->period < 0 ? 1 : w->period, 1};
-        err = fg__stack_add(r->p, r->waiting_frames + w->from, w->n, w->hash, values, NULL);
+        uint32_t id;
+        err = fg__stack_add(r->p, r->waiting_frames + w->from, w->n, w->hash, values, &id);
+        if (FG__UNLIKELY(r->options->slices) && !err && w->time >= 0)
+            err = fg__slices_add(&r->slices, r->p->ctx, w->time, id, values[0]);
     }
     r->waiting_count = r->waiting_frame_count = 0;
     return err;
 }
 
 static int let_wait(reader *r, const uint32_t *frames, size_t n) {
-    waiting w = {r->waiting_frame_count, n, fg__stack_hash(frames, n), r->period};
+    waiting w = {r->waiting_frame_count, n, fg__stack_hash(frames, n), r->period, r->last_time};
     int err = fg__grow(r->p->ctx, &r->waiting_frames, &r->waiting_cap, w.from + n, sizeof *frames);
     if (err) return err;
     fg__stack_prefetch(r->p, w.hash);
@@ -433,6 +437,7 @@ static int set_metadata(reader *r) {
     if (!err) err = fg_meta_set_text(r->p, "source", "perf script");
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers && !err; i++)
         err = fg_meta_set_number(r->p, numbers[i].key, numbers[i].value);
+    if (!err && !r->backwards) err = fg__slices_keep(&r->slices, r->p, 0, NULL);
     return err ? err : add_notes(r);
 }
 
@@ -494,6 +499,7 @@ static int read_perf_script(fg_profile *p, fg_in *in, const fg_read_options *opt
     if (!err) err = read_lines(&r);
     if (!err) err = r.samples ? set_metadata(&r) : fail_empty(&r);
     fg__perf_lines_free(&r.lines);
+    fg__slices_free(&r.slices, in->ctx);
     fg_free(in->ctx, r.stack);
     fg_free(in->ctx, r.waiting_frames);
     return err;

@@ -65,6 +65,8 @@ typedef struct reader {
     column columns[FG_MAX_TYPES];
     size_t column_count, part_count, active, active_column;
     part part;
+    fg__slices slices; /* of events, by row of `stacks`; only where they are asked for */
+    bool sliced;
 } reader;
 
 /* ---- frames --------------------------------------------------------------------------------------------- */
@@ -175,6 +177,16 @@ static int on_event_frame(void *user, const fg__json_number *n) {
     return 0;
 }
 
+/* The sample that was added last is the time between two moments, if the unit (which comes first) is one of time. */
+static int add_span(reader *r, double from, double to) {
+    const part *s = &r->part;
+    if (s->unit == UNITS || strcmp(units[s->unit].ours, "nanoseconds") != 0) return 0;
+    double scale = units[s->unit].scale;
+    if (!(fabs(from * scale) < 0x1p62 && fabs(to * scale) < 0x1p62)) return 0;
+    return fg__slices_span(&r->slices, r->ctx, llround(from * scale), llround(to * scale),
+                           s->samples[s->sample_count - 1], llround((to - from) * scale));
+}
+
 /* What is open lasted until `at`. */
 static int last_until(reader *r, double at) {
     part *s = &r->part;
@@ -182,7 +194,8 @@ static int last_until(reader *r, double at) {
     s->last = at;
     if (!s->depth || time <= 0) return 0;
     int err = add_sample(r);
-    return err ? err : add_weight(r, time);
+    if (!err) err = add_weight(r, time);
+    return err || !r->sliced ? err : add_span(r, at - time, at);
 }
 
 static int close_event(void *user) {
@@ -342,7 +355,7 @@ static int add_types(reader *r) {
                             fg__string_at(r->p, r->columns[r->active_column].name).bytes);
 }
 
-static int add_stack(reader *r, size_t i) {
+static int add_stack(reader *r, size_t i, uint32_t *id) {
     int64_t values[FG_MAX_TYPES] = {0}, any = 0;
     for (size_t c = 0; c < r->column_count; c++) {
         if (i < r->columns[c].cap) values[c] = r->columns[c].values[i];
@@ -354,7 +367,13 @@ static int add_stack(reader *r, size_t i) {
     int err = fg__grow(r->ctx, &s->stack, &s->stack_cap, s->depth, sizeof *s->stack);
     for (size_t k = 0; k < s->depth && !err; k++) s->stack[k] = r->frames[numbers[k]];
     return err ? err
-               : fg__stack_add(r->p, s->stack, s->depth, fg__stack_hash(s->stack, s->depth), values, NULL);
+               : fg__stack_add(r->p, s->stack, s->depth, fg__stack_hash(s->stack, s->depth), values, id);
+}
+
+/* Slices are of the column that is shown. */
+static int keep_slices(reader *r, const uint32_t *ids) {
+    if (strcmp(r->columns[r->active_column].unit, "nanoseconds") != 0) return 0;
+    return fg__slices_keep(&r->slices, r->p, r->active_column, ids);
 }
 
 static int build(reader *r) {
@@ -362,13 +381,21 @@ static int build(reader *r) {
         return fg__fail(r->ctx, FG_EFORMAT, "a stack has frame %u, but there are %zu frames",
                         r->frames_named - 1, r->frame_count);
     int err = add_types(r);
-    for (size_t i = 0; i < r->stacks->stack_count && !err; i++) err = add_stack(r, i);
+    uint32_t *ids = r->sliced ? fg__alloc(r->ctx, (r->stacks->stack_count + 1) * sizeof *ids) : NULL;
+    if (r->sliced && !ids) return FG_ENOMEM;
+    if (ids) memset(ids, 0xff, (r->stacks->stack_count + 1) * sizeof *ids);
+    for (size_t i = 0; i < r->stacks->stack_count && !err; i++) err = add_stack(r, i, ids ? &ids[i] : NULL);
+    if (!err && ids && r->column_count) err = keep_slices(r, ids);
+    fg_free(r->ctx, ids);
     if (!err && r->rounded) err = fg_profile_note(r->p, "weights were rounded to whole numbers");
     return err;
 }
 
 int fg__speedscope_read(fg_profile *p, fg_in *in, const fg_read_options *options) {
-    reader r = {.p = p, .ctx = p->ctx, .budget = fg__max_input(options) / sizeof(uint32_t)};
+    reader r = {.p = p,
+                .ctx = p->ctx,
+                .budget = fg__max_input(options) / sizeof(uint32_t),
+                .sliced = options->slices};
     int err = fg_profile_new(&r.stacks, p->ctx);
     if (!err) err = fg__json_read(in, file, &r);
     if (!err) {
@@ -379,6 +406,7 @@ int fg__speedscope_read(fg_profile *p, fg_in *in, const fg_read_options *options
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) fg_free(p->ctx, owned[i]);
     for (size_t i = 0; i < r.column_count; i++) fg_free(p->ctx, r.columns[i].values);
     fg_profile_free(r.stacks);
+    fg__slices_free(&r.slices, p->ctx);
     return err;
 }
 

@@ -95,6 +95,7 @@ static const fg__option read_rows[] = {
     {"inline", FG__OPTION_BOOL, offsetof(fg_read_options, inlined)},
     {"no_demangle", FG__OPTION_BOOL, offsetof(fg_read_options, mangled)},
     {"event_filter", FG__OPTION_TEXT, offsetof(fg_read_options, event)},
+    {"slices", FG__OPTION_BOOL, offsetof(fg_read_options, slices)},
     {NULL, FG__OPTION_ANY, 0},
 };
 
@@ -118,6 +119,8 @@ static const fg__option read_rows[] = {
  * @tparam[opt=false] boolean options.no_demangle perf.data: names as the linker has them
  * @tparam[opt] string options.event_filter perf: only this event; otherwise the first one of a text, and a column for each of
  *   a perf.data
+ * @tparam[opt=false] boolean options.slices keep what each slice of time gave, where the input tells when samples were
+ *   taken: see Profile:slices
  * @treturn Profile|nil nil, message, code: "IO", "FORMAT", "EMPTY", "LIMIT", "INVAL"
  * @usage local p = assert(fg.read "stacks.folded")
  */
@@ -188,6 +191,38 @@ static int select_type(lua_State *L) {
     size_t type = fg__lua_type(L, 2, p);
     fg_profile **box = fg__lua_box(L);
     return fg__lua_return(L, fg_profile_select(box, p, type));
+}
+
+/***
+ * How many slices of time the profile knows the values of. A diff of one run a side, both with slices, tells from them
+ * what is noise. Readers and samplers keep them where they are asked to (`slices = true`), and pictures carry them.
+ *
+ * @function Profile:slices
+ * @treturn integer between 8 and 100; 0: none
+ * @treturn number how long each is, in seconds: 0.1 at least
+ */
+static int slices(lua_State *L) {
+    double seconds;
+    lua_pushinteger(L, (lua_Integer)fg_profile_slices(fg__lua_profile(L, 1), &seconds));
+    lua_pushnumber(L, seconds);
+    return 2;
+}
+
+/***
+ * What slices of time gave, as a profile of one value type without metadata.
+ *
+ * @function Profile:slice
+ * @tparam integer first from 1 on
+ * @tparam[opt=1] integer n how many
+ * @treturn Profile|nil nil, message, "INVAL" where the profile has no such slices
+ */
+static int slice(lua_State *L) {
+    fg_profile *p = fg__lua_profile(L, 1);
+    lua_Integer first = luaL_checkinteger(L, 2), n = luaL_optinteger(L, 3, 1);
+    luaL_argcheck(L, first >= 1, 2, "the first slice is number 1");
+    luaL_argcheck(L, n >= 1, 3, "at least one slice");
+    fg_profile **box = fg__lua_box(L);
+    return fg__lua_return(L, fg_profile_slice(box, p, (size_t)first - 1, (size_t)n));
 }
 
 struct diff_options {
@@ -265,10 +300,13 @@ static int is_profile(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"add", fg__lua_add},    {"close", close_profile},   {"filter", fg__lua_filter},
-    {"invert", invert},      {"merge", merge},           {"nodes", fg__lua_nodes},
-    {"select", select_type}, {"stacks", fg__lua_stacks}, {"__close", close_profile},
-    {"__gc", close_profile}, {"__tostring", to_string},  {NULL, NULL},
+    {"add", fg__lua_add},       {"close", close_profile},
+    {"filter", fg__lua_filter}, {"invert", invert},
+    {"merge", merge},           {"nodes", fg__lua_nodes},
+    {"select", select_type},    {"slice", slice},
+    {"slices", slices},         {"stacks", fg__lua_stacks},
+    {"__close", close_profile}, {"__gc", close_profile},
+    {"__tostring", to_string},  {NULL, NULL},
 };
 
 static const luaL_Reg functions[] = {

@@ -49,9 +49,25 @@ static void push_change(lua_State *L, const fg__change *c) {
     lua_setfield(L, -2, "borrows");
 }
 
+/* What the list at `index` knows of dispersions: { dispersion, df } for each feature. NULL: there is no list. */
+static const fg__known *read_known(lua_State *L, int index, size_t features) {
+    if (lua_isnoneornil(L, index)) return NULL;
+    luaL_checktype(L, index, LUA_TTABLE);
+    fg__known *known = lua_newuserdatauv(L, (features + 1) * sizeof *known, 0);
+    for (size_t f = 0; f < features; f++) {
+        lua_geti(L, index, (lua_Integer)f + 1);
+        luaL_checktype(L, -1, LUA_TTABLE);
+        lua_geti(L, -1, 1);
+        lua_geti(L, -2, 2);
+        known[f] = (fg__known){luaL_checknumber(L, -2), luaL_checknumber(L, -1)};
+        lua_pop(L, 3);
+    }
+    return known;
+}
+
 /*
- * judge(before, after, budgets, factor, floor, level, sampling) → changes. before and after are lists of runs, a run is a list of
- * counts, one for each of `budgets`.
+ * judge(before, after, budgets, factor, floor, level, sampling, known) → changes. before and after are lists of runs, a
+ * run is a list of counts, one for each of `budgets`; `known` may be nil.
  */
 static int judge(lua_State *L) {
     for (int i = 1; i <= 3; i++) luaL_checktype(L, i, LUA_TTABLE);
@@ -78,6 +94,7 @@ static int judge(lua_State *L) {
     }
     runs.counts = counts;
     runs.budgets = budgets;
+    runs.known = read_known(L, 8, runs.features);
     int err = fg__verdict(changes, fg__lua_ctx(L), &runs);
     if (err) return fg__lua_fail(L, err);
     lua_createtable(L, (int)runs.features, 0);
@@ -86,6 +103,21 @@ static int judge(lua_State *L) {
         lua_seti(L, -2, (lua_Integer)f + 1);
     }
     return 1;
+}
+
+/* block_dispersion(list) → variance over mean of what slices of time have, in blocks; its degrees of freedom */
+static int block_dispersion(lua_State *L) {
+    luaL_checktype(L, 1, LUA_TTABLE);
+    size_t n = (size_t)luaL_len(L, 1);
+    double *values = lua_newuserdatauv(L, (n + 1) * sizeof *values, 0), df;
+    for (size_t i = 0; i < n; i++) {
+        lua_geti(L, 1, (lua_Integer)i + 1);
+        values[i] = luaL_checknumber(L, -1);
+        lua_pop(L, 1);
+    }
+    lua_pushnumber(L, fg__block_dispersion(&df, values, n));
+    lua_pushnumber(L, df);
+    return 2;
 }
 
 /* spent(level, done) → what may be spent of the level until that share of the planned runs */
@@ -101,8 +133,11 @@ static int t_tail(lua_State *L) {
 }
 
 int fg__lua_open_verdict(lua_State *L) {
-    static const luaL_Reg functions[] = {
-        {"judge", judge}, {"spent", spent}, {"t_tail", t_tail}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"block_dispersion", block_dispersion},
+                                         {"judge", judge},
+                                         {"spent", spent},
+                                         {"t_tail", t_tail},
+                                         {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;
 }

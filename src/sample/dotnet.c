@@ -237,7 +237,7 @@ static int add_stacks(struct dotnet *dn) {
         int64_t values[] = {row->count, row->value};
         uint32_t prefix;
         err = thread_frame(&prefix, dn, row->thread, true);
-        if (!err) err = fg__nettrace_add(dn->trace, dn->s.profile, prefix, row->stack, values);
+        if (!err) err = fg__nettrace_add(dn->trace, dn->s.profile, prefix, row->stack, values, NULL);
     }
     return err;
 }

@@ -250,7 +250,7 @@ static int name_all(struct sampler *s) {
         memmove(frames.ids, frames.ids + first, (frames.n - first) * sizeof *frames.ids);
         frames.n -= first;
         const int64_t values[] = {raws->weights[i], raws->counts[i]};
-        if (!err) err = fg__watch_add(&s->watch, &frames, p, values);
+        if (!err) err = fg__watch_add(&s->watch, &frames, p, values, NULL);
     }
     fg_free(s->base.ctx, frames.ids);
     return err;

@@ -23,14 +23,14 @@ int fg__watch_word(fg__watch *w, fg__frames *out, fg_profile *p, const char *nam
     return err;
 }
 
-int fg__watch_add(fg__watch *w, fg__frames *frames, fg_profile *p, const int64_t *values) {
+int fg__watch_add(fg__watch *w, fg__frames *frames, fg_profile *p, const int64_t *values, uint32_t *id) {
     (void)w;
     for (size_t i = 0, j = frames->n; i + 1 < j; i++) {
-        uint32_t id = frames->ids[i];
+        uint32_t frame = frames->ids[i];
         frames->ids[i] = frames->ids[--j];
-        frames->ids[j] = id;
+        frames->ids[j] = frame;
     }
-    return fg_profile_add(p, frames->ids, frames->n, values);
+    return fg__stack_add(p, frames->ids, frames->n, fg__stack_hash(frames->ids, frames->n), values, id);
 }
 
 /* ---- is the stack whole? ------------------------------------------------------------------------------- */

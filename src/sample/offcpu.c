@@ -235,7 +235,7 @@ static int name_stack(fg__offcpu *s, fg__frames *frames, size_t i) {
         s->watch.truncated += raws->counts[i];
     err =
         fg__watch_word(&s->watch, frames, p, raws->names.bytes + raws->name_at[key->thread], FG_KIND_UNKNOWN);
-    return err ? err : fg__watch_add(&s->watch, frames, p, on ? cpu : off);
+    return err ? err : fg__watch_add(&s->watch, frames, p, on ? cpu : off, NULL);
 }
 
 static int add_types(fg__offcpu *s) {

@@ -34,7 +34,7 @@ typedef struct options {
     const char *event, *unwind;
     const char *const *command;
     uint64_t stack;
-    bool no_inherit;
+    bool no_inherit, slices;
     fg__naming_options naming;
 } options;
 
@@ -45,6 +45,7 @@ static const fg__option rows[] = {
     {"command", FG__OPTION_WORDS, offsetof(options, command)},
     {"stack", FG__OPTION_SIZE, offsetof(options, stack)},
     {"no_inherit", FG__OPTION_BOOL, offsetof(options, no_inherit)},
+    {"slices", FG__OPTION_BOOL, offsetof(options, slices)},
     FG__NAMING_ROWS(options, naming),
     {NULL, 0, 0},
 };
@@ -62,6 +63,8 @@ struct perf {
     bool without_kernel;
     bool wide;      /* events of the CPUs */
     bool executing; /* the command has begun: before that, it is a copy of this process */
+    bool sliced;
+    fg__slices slices; /* by raw stack; only where they are asked for */
     uint64_t addresses[FG__STACK_DEPTH];
 };
 
@@ -207,6 +210,7 @@ static int open_perf(fg__sampler *base, const void *given) {
     if (!err) err = set_target(s, o);
     if (err) return err;
     s->watch.alone = o->no_inherit;
+    s->sliced = o->slices;
     if (s->command.pid) {
         err = fg__watch_space(&id, &s->watch, s->pid);
         return err ? err : fg__command_go(&s->command, ctx);
@@ -227,6 +231,14 @@ static bool concerns(struct perf *s, const fg__record *record) {
     return s->executing || record->type != PERF_RECORD_SAMPLE;
 }
 
+static int count(struct perf *s, const fg__raw_key *key, uint64_t time, int64_t weight) {
+    uint32_t id;
+    int err = fg__raws_find(&id, s->base.ctx, &s->watch.raws, key, s->addresses);
+    if (err) return err;
+    fg__raws_count(&s->watch.raws, id, 1, weight);
+    return s->sliced ? fg__slices_add(&s->slices, s->base.ctx, (int64_t)time, id, weight) : 0;
+}
+
 static int on_record(void *user, const fg__record *record) {
     struct perf *s = user;
     fg__perf_sample sample;
@@ -242,7 +254,7 @@ static int on_record(void *user, const fg__record *record) {
     if (err) return err;
     fg__watch_chain(&key, s->addresses, &sample);
     fg__watch_user(&s->watch, &key, s->addresses, &s->events, &sample, &s->unwinding);
-    return fg__raws_add(s->base.ctx, &s->watch.raws, &key, s->addresses, 1, (int64_t)sample.period);
+    return count(s, &key, record->time, (int64_t)sample.period);
 }
 
 static bool target_ended(struct perf *s) {
@@ -262,7 +274,7 @@ static int run_perf(fg__sampler *base) {
 
 /* ---- finish -------------------------------------------------------------------------------------------- */
 
-static int name_stack(struct perf *s, fg__frames *frames, size_t i) {
+static int name_stack(struct perf *s, fg__frames *frames, size_t i, uint32_t *id) {
     fg__raws *raws = &s->watch.raws;
     fg_profile *p = s->base.profile;
     const fg__raw_key *key = &raws->keys[i];
@@ -276,7 +288,7 @@ static int name_stack(struct perf *s, fg__frames *frames, size_t i) {
         s->watch.truncated += raws->counts[i];
     err =
         fg__watch_word(&s->watch, frames, p, raws->names.bytes + raws->name_at[key->thread], FG_KIND_UNKNOWN);
-    return err ? err : fg__watch_add(&s->watch, frames, p, values);
+    return err ? err : fg__watch_add(&s->watch, frames, p, values, id);
 }
 
 static int name_all(struct perf *s) {
@@ -292,8 +304,13 @@ static int name_all(struct perf *s) {
     int err = fg_profile_add_type(p, "samples", "count");
     if (!err) err = fg_profile_add_type(p, s->event.value, s->event.unit);
     if (!err) err = fg_meta_set_text(p, "default_type", s->event.value);
-    for (size_t i = 0; i < s->watch.raws.n && !err; i++) err = name_stack(s, &frames, i);
+    uint32_t *ids = s->sliced ? fg__calloc(s->base.ctx, s->watch.raws.n, sizeof *ids) : NULL;
+    if (s->sliced && !ids) return FG_ENOMEM;
+    for (size_t i = 0; i < s->watch.raws.n && !err; i++)
+        err = name_stack(s, &frames, i, ids ? &ids[i] : NULL);
+    if (!err && ids) err = fg__slices_keep(&s->slices, p, 1, ids);
     fg_free(s->base.ctx, frames.ids);
+    fg_free(s->base.ctx, ids);
     return err;
 }
 
@@ -346,6 +363,7 @@ static void close_perf(fg__sampler *base) {
     struct perf *s = (struct perf *)base;
     fg__command_close(&s->command);
     fg__events_close(&s->events);
+    fg__slices_free(&s->slices, base->ctx);
     fg__watch_free(&s->watch);
     if (s->pidfd >= 0) close(s->pidfd);
     s->pidfd = -1;

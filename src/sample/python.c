@@ -38,6 +38,7 @@ struct python {
     int64_t begun; /* nanoseconds since 1970 */
     double ended, cpu;
     py_held held;
+    fg__slices slices; /* by stack of the profile; only where they are asked for */
 };
 
 static double thread_cpu(void) {
@@ -64,10 +65,14 @@ static bool may_ask(struct python *py, pid_t pid) {
     return true;
 }
 
+static void keep_slices(struct python *py, py_process *process) {
+    process->slices = py->options.wishes.slices ? &py->slices : NULL;
+}
+
 static int adopt(struct python *py, pid_t pid) {
     if (is_ours(py, pid) || py->count == MOST_PROCESSES || !may_ask(py, pid)) return 0;
     int err = py_process_open(&py->processes[py->count], py->s.profile, pid, &py->options.wishes);
-    if (!err) py->count++;
+    if (!err) keep_slices(py, py->processes[py->count++]);
     return err == FG_ENOMEM ? err : 0;
 }
 
@@ -132,6 +137,7 @@ static int python_open(fg__sampler *s, const void *options) {
     if (!err) err = py_process_open(&py->processes[0], s->profile, pid, &py->options.wishes);
     if (err) return err;
     py->count = 1;
+    keep_slices(py, py->processes[0]);
     py->rate = py->options.common.rate > 0 ? py->options.common.rate : USUAL_RATE;
     struct timespec t;
     clock_gettime(CLOCK_REALTIME, &t);
@@ -231,19 +237,21 @@ static int describe(struct python *py, fg_profile *p) {
 
 static int python_finish(fg__sampler *s) {
     struct python *py = (struct python *)s;
-    return describe(py, s->profile);
+    int err = fg__slices_keep(&py->slices, s->profile, 1, NULL);
+    return err ? err : describe(py, s->profile);
 }
 
 static void python_close(fg__sampler *s) {
     struct python *py = (struct python *)s;
+    fg__slices_free(&py->slices, s->ctx);
     while (py->count > 0) py_process_close(py->processes[--py->count]);
 }
 
 #define WISH(key)                                                                                            \
     { #key, FG__OPTION_BOOL, offsetof(struct options, wishes.key) }
-static const fg__option rows[] = {FG__SAMPLE_ROWS, WISH(idle),    WISH(gil),
-                                  WISH(lines),     WISH(threads), WISH(subprocesses),
-                                  WISH(blocking),  WISH(native),  {NULL, FG__OPTION_ANY, 0}};
+static const fg__option rows[] = {
+    FG__SAMPLE_ROWS,    WISH(idle),     WISH(gil),    WISH(lines),  WISH(threads),
+    WISH(subprocesses), WISH(blocking), WISH(native), WISH(slices), {NULL, FG__OPTION_ANY, 0}};
 
 const fg__sampler_kind fg__python_sampler = {
     .name = "python",

@@ -192,7 +192,7 @@ int py_stack_read(py_stack *out, py_codes *codes, uint64_t address, const uint8_
 /* ---- a process ----------------------------------------------------------------------------------------- */
 
 typedef struct py_wishes {
-    bool idle, gil, lines, threads, subprocesses, blocking, native;
+    bool idle, gil, lines, threads, subprocesses, blocking, native, slices;
 } py_wishes;
 
 typedef struct py_native py_native;
@@ -225,8 +225,9 @@ typedef struct py_process {
     uint32_t tid_offset; /* of the thread's number in the C library's own struct; 0: not known */
     bool tid_sought;
     uint64_t tick;
-    py_stack stack;    /* of the thread at hand */
-    py_native *native; /* NULL: not wanted */
+    py_stack stack;     /* of the thread at hand */
+    py_native *native;  /* NULL: not wanted */
+    fg__slices *slices; /* NULL: not wanted */
 } py_process;
 
 /* Attach to a process. The message says why not. */

@@ -187,8 +187,8 @@ static bool is_wanted(const py_process *p, const py_thread *t, bool holds_gil) {
     return p->wishes->idle || holds_gil || is_running(t);
 }
 
-static int count_stack(py_process *p, uint32_t thread_frame, const py_stack *stack, const int64_t *value,
-                       py_counts *counts) {
+static int count_stack(py_process *p, uint32_t thread_frame, const py_stack *stack, double now,
+                       const int64_t *value, py_counts *counts) {
     uint32_t frames[PY_DEEPEST + 2];
     size_t n = 0;
     if (p->frame != FG__NONE) frames[n++] = p->frame;
@@ -196,7 +196,9 @@ static int count_stack(py_process *p, uint32_t thread_frame, const py_stack *sta
     for (size_t i = stack->count; i-- > 0;) frames[n++] = stack->frames[i];
     counts->samples++;
     counts->truncated += stack->truncated;
-    return fg_profile_add(p->profile, frames, n, value);
+    uint32_t id;
+    int err = fg__stack_add(p->profile, frames, n, fg__stack_hash(frames, n), value, &id);
+    return err || !p->slices ? err : fg__slices_add(p->slices, p->ctx, (int64_t)(now * 1e9), id, value[1]);
 }
 
 typedef struct moment {
@@ -233,7 +235,7 @@ static int sample_thread(py_process *p, uint64_t address, const uint8_t *state, 
     if (verdict != PY_WHOLE) return 0;
     if (t->tid && at->done_count < 64) at->done[at->done_count++] = t->tid;
     if (p->native && t->tid && py_native_take(p->native, &p->memory, t->tid, t->frame, &p->stack)) return 0;
-    return count_stack(p, t->frame, &p->stack, at->value, at->counts);
+    return count_stack(p, t->frame, &p->stack, at->now, at->value, at->counts);
 }
 
 static int sample_interpreter(py_process *p, uint64_t interp, uint64_t *next, moment *at) {
@@ -273,18 +275,19 @@ int py_process_sample(py_process *p, double now, const int64_t *value, py_counts
 
 typedef struct settling {
     py_process *process;
+    double now;
     const int64_t *value;
     py_counts *counts;
 } settling;
 
 static int count_merged(void *user, uint32_t thread_frame, const py_stack *stack) {
     const settling *s = user;
-    return count_stack(s->process, thread_frame, stack, s->value, s->counts);
+    return count_stack(s->process, thread_frame, stack, s->now, s->value, s->counts);
 }
 
 int py_process_settle(py_process *p, double now, const int64_t *value, py_counts *counts) {
     return p->native ? py_native_settle(p->native, now, &counts->unmatched, count_merged,
-                                        &(settling){p, value, counts})
+                                        &(settling){p, now, value, counts})
                      : 0;
 }
 

@@ -92,8 +92,8 @@ typedef struct fg__frames {
 int fg__watch_frames(fg__watch *w, fg__frames *out, uint32_t space, const uint64_t *addresses, size_t n);
 /* Append a frame that is no code: a thread, a state. */
 int fg__watch_word(fg__watch *w, fg__frames *out, fg_profile *p, const char *name, fg_kind kind);
-/* Add the gathered stack, turned around. */
-int fg__watch_add(fg__watch *w, fg__frames *frames, fg_profile *p, const int64_t *values);
+/* Add the gathered stack, turned around. *id, unless it is NULL, is which stack of the profile that is. */
+int fg__watch_add(fg__watch *w, fg__frames *frames, fg_profile *p, const int64_t *values, uint32_t *id);
 /* Whether the outermost frame of `n` user's ones is where threads begin; false: callers are missing. */
 bool fg__watch_whole(const fg_profile *p, uint32_t outermost, size_t n);
 /* The quality record and the notes of what went wrong. */

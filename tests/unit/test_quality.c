@@ -51,10 +51,9 @@ static void a_diff_says_which_side_is_poor(void **state) {
     add(a, "main", 5000);
     add(b, "main", 25);
     assert_int_equal(fg_diff(&d, a, b, NULL, FG_NORMALIZE_AUTO), 0);
-    assert_string_equal(warnings(d),
-                        "after: only 25 samples: a share may be off by 20 points\n"
-                        "noise is that of sampling alone, 99 % intervals; how much runs differ is not "
-                        "known: compare several runs a side\n");
+    assert_string_equal(warnings(d), "after: only 25 samples: a share may be off by 20 points\n"
+                                     "noise is that of sampling alone; how much runs differ is not "
+                                     "known: compare several runs a side\n");
     fg_profile_free(a);
     fg_profile_free(b);
     fg_profile_free(d);

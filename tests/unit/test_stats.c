@@ -255,7 +255,7 @@ static void judge(fg__change *out, double budget) {
     double counts[2 * RUNS * FEATURES], budgets[FEATURES];
     fill(counts);
     for (int f = 0; f < FEATURES; f++) budgets[f] = budget;
-    fg__runs runs = {counts, FEATURES, RUNS, RUNS, budgets, 1, 10, 0.01, false};
+    fg__runs runs = {counts, FEATURES, RUNS, RUNS, budgets, 1, 10, 0.01, false, NULL};
     fg_ctx *ctx = fg_ctx_new();
     assert_int_equal(fg__verdict(out, ctx, &runs), 0);
     runs.after = 1;
@@ -285,11 +285,15 @@ static void test_verdict(void **state) {
 static void test_one_run_a_side(void **state) {
     (void)state;
     double counts[] = {1000, 1100}, budgets[] = {0};
-    fg__runs runs = {counts, 1, 1, 1, budgets, 1, 10, 0.01, true};
+    fg__runs runs = {counts, 1, 1, 1, budgets, 1, 10, 0.01, true, NULL};
     fg__change c;
     fg_ctx *ctx = fg_ctx_new();
     assert_int_equal(fg__verdict(&c, ctx, &runs), 0);
     assert_true(fabs(c.p - 0.02915731) < 1e-6 && isinf(c.df) && c.dispersion == 1);
+    fg__known known = {2.5, 14}; /* SciPy: 2 * t.sf(2.18135 / sqrt(2.5), 14) */
+    runs.known = &known;
+    assert_int_equal(fg__verdict(&c, ctx, &runs), 0);
+    assert_true(fabs(c.p - 0.18933) < 1e-4 && c.df == 14 && c.dispersion == 2.5);
     runs.sampling = false;
     assert_int_equal(fg__verdict(&c, ctx, &runs), FG_EINVAL);
     fg_ctx_free(ctx);
@@ -298,7 +302,7 @@ static void test_one_run_a_side(void **state) {
 static void test_nothing(void **state) {
     (void)state;
     double counts[4 * 2] = {0}, budgets[2] = {0};
-    fg__runs runs = {counts, 2, 2, 2, budgets, 1, 10, 0.01, false};
+    fg__runs runs = {counts, 2, 2, 2, budgets, 1, 10, 0.01, false, NULL};
     fg__change c[2];
     fg_ctx *ctx = fg_ctx_new();
     assert_int_equal(fg__verdict(c, ctx, &runs), 0);

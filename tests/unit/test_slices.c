@@ -1,0 +1,326 @@
+/* Slices of time: the log, what it is carried by, and the noise that is drawn from it. */
+#include <math.h>
+#include "core/stats.h"
+#include "formats/payload.h"
+#include "profiles.h"
+
+/* A generator of its own: Knuth's MMIX. Between 0 and 1. */
+static double random_share(uint64_t *state) {
+    *state = *state * 6364136223846793005u + 1442695040888963407u;
+    return (double)(*state >> 11) / (double)(1ull << 53);
+}
+
+static int64_t poisson(uint64_t *state, double mean) {
+    double limit = exp(-mean), product = 1;
+    int64_t n = -1;
+    do {
+        product *= random_share(state);
+        n++;
+    } while (product > limit);
+    return n;
+}
+
+/* ---- the log ------------------------------------------------------------------------------------------- */
+
+enum { STACKS = 5, MS = 1000000 };
+
+/* Samples of stack i % STACKS, one each `step`, from `from` on. */
+static fg_profile *logged(int samples, int64_t from, int64_t step) {
+    fg_profile *p = new_profile("samples", "count");
+    fg__slices slices = {0};
+    char name[32];
+    for (int i = 0; i < STACKS; i++) {
+        snprintf(name, sizeof name, "main;f%d", i);
+        add(p, name, samples / STACKS);
+    }
+    for (int i = 0; i < samples; i++)
+        assert_int_equal(fg__slices_add(&slices, ctx, from + i * step, (uint32_t)(i % STACKS), 1), 0);
+    assert_int_equal(fg__slices_keep(&slices, p, 0, NULL), 0);
+    fg__slices_free(&slices, ctx);
+    return p;
+}
+
+/* What the slices sum up to, in those of the reference: by division. */
+static void check_log(const fg_profile *p, int samples, int64_t step) {
+    double seconds;
+    size_t n = fg_profile_slices(p, &seconds);
+    int64_t length = llround(seconds * 1e9);
+    static int64_t expected[FG__SLICES_MOST][STACKS], found[FG__SLICES_MOST][STACKS];
+    memset(expected, 0, sizeof expected);
+    memset(found, 0, sizeof found);
+    for (int i = 0; i < samples; i++)
+        if (i * step / length < (int64_t)n) expected[i * step / length][i % STACKS]++;
+    for (size_t i = 0; i < p->part_count; i++) found[p->parts[i].run][p->parts[i].stack] += p->parts[i].value;
+    assert_memory_equal(expected, found, sizeof found);
+}
+
+static void slices_grow_with_time(void **state) {
+    (void)state;
+    static const struct {
+        int samples;
+        int64_t step;
+        size_t slices;
+        double seconds;
+    } rows[] = {
+        {1001, 5 * MS, 50, 0.1}, {2001, 10 * MS, 50, 0.4}, {20001, 10 * MS, 62, 3.2}, {75, 10 * MS, 0, 0}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        fg_profile *p = logged(rows[i].samples, -77 * MS, rows[i].step);
+        double seconds;
+        assert_int_equal(fg_profile_slices(p, &seconds), rows[i].slices);
+        assert_true(fabs(seconds - rows[i].seconds) < 1e-9);
+        if (rows[i].slices) check_log(p, rows[i].samples, rows[i].step);
+        fg_profile_free(p);
+    }
+}
+
+static void wild_moments_are_taken(void **state) {
+    (void)state;
+    fg__slices s = {0};
+    static const int64_t moments[] = {0, INT64_MIN, INT64_MAX, -1, 5, INT64_MAX, INT64_MIN};
+    for (size_t i = 0; i < sizeof moments / sizeof *moments; i++)
+        assert_int_equal(fg__slices_add(&s, ctx, moments[i], (uint32_t)i, INT64_MAX), 0);
+    assert_int_equal(fg__slices_span(&s, ctx, INT64_MIN, INT64_MAX, 1, 1000), 0);
+    assert_true((uint64_t)INT64_MAX / s.length < FG__SLICES_MOST);
+    fg__slices_free(&s, ctx);
+}
+
+static void a_span_is_spread_over_its_slices(void **state) {
+    (void)state;
+    fg__slices s = {0};
+    assert_int_equal(fg__slices_span(&s, ctx, 0, 950 * MS, 0, 950), 0);
+    assert_int_equal(s.n, 10);
+    int64_t sum = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        assert_in_range(s.entries[i].value, i < 9 ? 99 : 49, i < 9 ? 101 : 51);
+        sum += s.entries[i].value;
+    }
+    assert_int_equal(sum, 950);
+    fg__slices_free(&s, ctx);
+}
+
+/* ---- what carries it ----------------------------------------------------------------------------------- */
+
+static int no_main(void *user, const fg_frame *frame) {
+    (void)user;
+    return strcmp(frame->name, "main") == 0 ? FG_FRAME_HIDE : 0;
+}
+
+static void what_is_made_of_a_profile_has_its_slices(void **state) {
+    (void)state;
+    fg_profile *p = logged(1001, 0, 5 * MS), *filtered, *read, *slice;
+    fg_filter filter = {.size = sizeof filter, .classify = no_main};
+    assert_int_equal(fg_profile_filter(&filtered, p, &filter), 0);
+    assert_int_equal(fg_profile_slices(filtered, NULL), 50);
+    check_log(filtered, 1001, 5 * MS);
+    void *bytes;
+    size_t n;
+    assert_int_equal(fg__payload_encode(&bytes, &n, filtered, 0, NULL, 0), 0);
+    assert_int_equal(fg_profile_new(&read, ctx), 0);
+    assert_int_equal(fg__payload_decode(read, bytes, n, 0), 0);
+    double seconds;
+    assert_int_equal(fg_profile_slices(read, &seconds), 50);
+    assert_true(seconds == 0.1);
+    check_log(read, 1001, 5 * MS);
+    assert_int_equal(fg_profile_slice(&slice, read, 3, 2), 0);
+    assert_string_equal(text_of(slice), "f0 8\nf1 8\nf2 8\nf3 8\nf4 8\n");
+    fg_profile_free(slice);
+    assert_int_equal(fg_profile_slice(&slice, read, 49, 2), FG_EINVAL);
+    fg_free(ctx, bytes);
+    fg_profile_free(read);
+    fg_profile_free(filtered);
+    fg_profile_free(p);
+}
+
+/* ---- noise --------------------------------------------------------------------------------------------- */
+
+enum { SLICES = 60 };
+
+/*
+ * f0 and f1, `mean` samples a slice each; with `burst`, f0 is that many times as much in a third of the time, in stretches
+ * of 4 slices, and less in the rest.
+ */
+static fg_profile *recorded(uint64_t *seed, double mean, double burst, int64_t counts[2][SLICES]) {
+    fg_profile *p = new_profile("samples", "count");
+    fg__slices slices = {0};
+    int64_t sums[2] = {0};
+    double level = mean;
+    for (int i = 0; i < SLICES; i++) {
+        if (i % 4 == 0)
+            level = burst == 1 ? mean : random_share(seed) < 1.0 / 3 ? mean * burst : mean * (3 - burst) / 2;
+        for (uint32_t f = 0; f < 2; f++) {
+            counts[f][i] = poisson(seed, f ? mean : level);
+            sums[f] += counts[f][i];
+            assert_int_equal(fg__slices_add(&slices, ctx, (int64_t)i * 100 * MS, f, counts[f][i]), 0);
+        }
+    }
+    assert_int_equal(fg__slices_add(&slices, ctx, (int64_t)SLICES * 100 * MS, 0, 0), 0);
+    add(p, "f0", sums[0]);
+    add(p, "f1", sums[1]);
+    fg_meta_set_number(p, "samples", sums[0] + sums[1]);
+    assert_int_equal(fg__slices_keep(&slices, p, 0, NULL), 0);
+    assert_int_equal(fg_profile_slices(p, NULL), SLICES);
+    fg__slices_free(&slices, ctx);
+    return p;
+}
+
+/* Variance over mean of the sum, by drawing blocks again and again as Politis and Romano describe it. */
+static double drawn_dispersion(uint64_t *seed, const int64_t *counts) {
+    enum { DRAWS = 40000 };
+    size_t block = fg__block(SLICES), blocks = SLICES / block;
+    double mean = 0, sum = 0, squares = 0;
+    for (int i = 0; i < SLICES; i++) mean += (double)counts[i] / SLICES;
+    for (int d = 0; d < DRAWS; d++) {
+        double total = 0;
+        for (size_t b = 0; b < blocks; b++) {
+            size_t from = (size_t)(random_share(seed) * SLICES);
+            for (size_t i = 0; i < block; i++) total += (double)counts[(from + i) % SLICES];
+        }
+        sum += total;
+        squares += total * total;
+    }
+    double variance = squares / DRAWS - sum / DRAWS * (sum / DRAWS), whole = mean * (double)(block * blocks);
+    return variance / whole / (1 - (double)block / SLICES); /* what the mean of the sample itself takes */
+}
+
+static void the_bootstrap_is_what_drawing_comes_to(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= 6; seed++) {
+        int64_t counts[2][SLICES];
+        uint64_t random = seed;
+        fg_profile_free(recorded(&random, 20, seed % 2 ? 2.5 : 1, counts));
+        double values[SLICES], df;
+        for (int i = 0; i < SLICES; i++) values[i] = (double)counts[0][i];
+        double expected = drawn_dispersion(&random, counts[0]),
+               found = fg__block_dispersion(&df, values, SLICES);
+        assert_true(fabs(found / expected - 1) < 0.05);
+        assert_true(df == 14);
+    }
+}
+
+typedef struct margin {
+    double change, half; /* of f0: what changed, and half its interval */
+} margin;
+
+static margin margin_of(fg_profile *a, fg_profile *b) {
+    fg_profile *d;
+    const fg_tree *tree;
+    uint8_t *margins;
+    assert_int_equal(fg_diff(&d, a, b, NULL, FG_NORMALIZE_ABSOLUTE), 0);
+    assert_int_equal(fg__noise_margins(&margins, d, 1), 0);
+    assert_int_equal(fg_profile_tree(&tree, d), 0);
+    double x = (double)tree->total[0][1], y = (double)tree->total[1][1];
+    margin m = {fabs(y - x), fg__noise_margin(margins[1], fmax(x, y))};
+    fg_free(ctx, margins);
+    fg_profile_free(d);
+    return m;
+}
+
+/* Samples that come in bursts: the noise of sampling alone takes many changes for real, that of slices hardly any. */
+static void bursts_are_no_changes(void **state) {
+    (void)state;
+    enum { TRIALS = 300 };
+    int by_slices = 0, by_sampling = 0, by_slices_steady = 0;
+    uint64_t random = 7;
+    for (int i = 0; i < TRIALS; i++) {
+        int64_t counts[2][SLICES];
+        fg_profile *a = recorded(&random, 20, 2.5, counts), *b = recorded(&random, 20, 2.5, counts);
+        margin m = margin_of(a, b);
+        by_slices += m.change > m.half;
+        a->part_count = 0;
+        m = margin_of(a, b);
+        by_sampling += m.change > m.half;
+        fg_profile_free(a);
+        fg_profile_free(b);
+        a = recorded(&random, 20, 1, counts);
+        b = recorded(&random, 20, 1, counts);
+        m = margin_of(a, b);
+        by_slices_steady += m.change > m.half;
+        fg_profile_free(a);
+        fg_profile_free(b);
+    }
+    assert_true(by_sampling > TRIALS / 5);
+    assert_true(by_slices <= TRIALS / 30); /* 1 % and what the blocks do not see of the stretches */
+    assert_true(by_slices_steady <= TRIALS / 50);
+}
+
+static void the_diff_says_where_its_noise_comes_from(void **state) {
+    (void)state;
+    int64_t counts[2][SLICES];
+    uint64_t random = 3;
+    char text[256];
+    fg_profile *a = recorded(&random, 20, 1, counts), *b = recorded(&random, 40, 1, counts), *d;
+    assert_int_equal(fg_diff(&d, a, b, NULL, FG_NORMALIZE_ABSOLUTE), 0);
+    assert_int_equal(fg__noise_of(d), FG__NOISE_SLICES);
+    fg__noise_text(text, sizeof text, d);
+    assert_string_equal(text,
+                        "noise by block bootstrap of 60 and 60 slices of time; how much runs differ is not "
+                        "known: compare several runs a side");
+    margin m = margin_of(a, b);
+    assert_true(m.change > m.half);
+    m = margin_of(a, a);
+    assert_true(m.change == 0);
+    fg_profile_free(d);
+    assert_int_equal(fg_diff_runs(&d, (fg_profile *[]){a, b}, 2, &b, 1,
+                                  &(fg_diff_options){.size = sizeof(fg_diff_options)}),
+                     0);
+    assert_int_equal(fg__noise_of(d), FG__NOISE_RUNS); /* several runs know better */
+    fg_profile_free(d);
+    fg_profile_free(a);
+    fg_profile_free(b);
+}
+
+/* ---- every allocation fails in turn -------------------------------------------------------------------- */
+
+static int everything(fg_ctx *c) {
+    fg_profile *p = NULL, *made[3] = {NULL};
+    fg__slices slices = {0};
+    uint8_t *margins = NULL;
+    void *bytes = NULL;
+    size_t n;
+    uint32_t frame;
+    int64_t value = 100;
+    int err = fg_profile_new(&p, c);
+    if (!err) err = fg_profile_add_type(p, "samples", "count");
+    if (!err) err = fg_profile_frame(&frame, p, &(fg_frame){.name = "f"});
+    if (!err) err = fg_profile_add(p, &frame, 1, &value);
+    for (int i = 0; i <= 10 && !err; i++) err = fg__slices_add(&slices, c, (int64_t)i * 100 * MS, 0, 10);
+    if (!err) err = fg__slices_keep(&slices, p, 0, NULL);
+    if (!err) err = fg_profile_select(&made[0], p, 0);
+    if (!err) err = fg_profile_slice(&made[1], p, 2, 3);
+    if (!err) err = fg_diff(&made[2], p, made[0], NULL, FG_NORMALIZE_ABSOLUTE);
+    if (!err) err = fg__noise_margins(&margins, made[2], 1);
+    if (!err) err = fg__payload_encode(&bytes, &n, p, 0, NULL, 0);
+    fg__slices_free(&slices, c);
+    fg_free(c, margins);
+    fg_free(c, bytes);
+    for (int i = 0; i < 3; i++) fg_profile_free(made[i]);
+    fg_profile_free(p);
+    return err;
+}
+
+static void no_allocation_that_fails_does_harm(void **state) {
+    (void)state;
+    int err = FG_ENOMEM;
+    for (long n = 0; err; n++) {
+        long left = n;
+        fg_ctx *c = fg_ctx_new_with(failing_alloc, &left);
+        if (!c) continue;
+        err = everything(c);
+        assert_true(err == 0 || err == FG_ENOMEM);
+        fg_ctx_free(c);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(slices_grow_with_time),
+        cmocka_unit_test(wild_moments_are_taken),
+        cmocka_unit_test(a_span_is_spread_over_its_slices),
+        cmocka_unit_test(what_is_made_of_a_profile_has_its_slices),
+        cmocka_unit_test(the_bootstrap_is_what_drawing_comes_to),
+        cmocka_unit_test(bursts_are_no_changes),
+        cmocka_unit_test(the_diff_says_where_its_noise_comes_from),
+        cmocka_unit_test(no_allocation_that_fails_does_harm),
+    };
+    return cmocka_run_group_tests(tests, open_ctx, close_ctx);
+}
