@@ -9,8 +9,8 @@ local folders = { collector = "collectors", recipe = "recipes" }
 
 -- Run a file and return its first result. `return fg.recipe { … }` is a tail call: once inside, the file's own frame
 -- is gone, and with it the line to blame. So the lines are followed while the file runs.
-local function run_chunk(text, chunk, ...)
-  local loaded, message = load(text, chunk, "t")
+local function run_chunk(found, ...)
+  local loaded, message = scripts.load(found)
   if not loaded then error(message, 0) end
   local line = 0
   local hook, mask, count = debug.gethook()
@@ -19,7 +19,7 @@ local function run_chunk(text, chunk, ...)
   end, "l")
   local results = table.pack(xpcall(loaded, function(problem)
     if type(problem) ~= "string" or problem:find("^[^\n]-:%d+: ") then return problem end
-    return ("%s:%d: %s"):format(chunk:sub(2), line, problem)
+    return ("%s:%d: %s"):format(found.chunk:sub(2), line, problem)
   end, ...))
   debug.sethook(hook, mask, count)
   if not results[1] then error(results[2], 0) end
@@ -28,7 +28,7 @@ end
 
 -- What a file declares. Raises where it does not.
 local function declaration_of(kind, name, found)
-  local declaration = run_chunk(found.text, found.chunk, name)
+  local declaration = run_chunk(found, name)
   local shown = found.path or found.chunk:sub(2)
   if declare.kind(declaration) ~= kind then
     error(("%s: it has to return fg.%s { … }"):format(shown, kind), 0)
@@ -84,7 +84,7 @@ function commands.load_file(path, words)
   file:close()
   if not text then return nil, path .. ": this is a folder" end
   arg = table.move(words, 1, #words, 1, { [0] = path }) -- luacheck: ignore
-  local result = run_chunk(text:gsub("^#[^\n]*", "", 1), "@" .. path, table.unpack(words))
+  local result = run_chunk({ text = text:gsub("^#[^\n]*", "", 1), chunk = "@" .. path }, table.unpack(words))
   if declare.kind(result) then return result end
 end
 

@@ -47,7 +47,8 @@ local function read(path)
 end
 
 --- Find a file: "collectors/api.lua".
--- @treturn table|nil text; chunk (its name for Lua); folder (nil: built in); shadows (it differs from a built-in one)
+-- @treturn table|nil text; chunk (its name for Lua); name, where it is built in; else path, folder and shadows (it
+--   differs from a built-in one)
 function scripts.find(name)
   local shipped = embedded.source(name)
   for _, folder in ipairs(folders) do
@@ -58,7 +59,14 @@ function scripts.find(name)
       return { text = text, chunk = "@" .. path, path = path, folder = folder, shadows = shipped ~= nil }
     end
   end
-  return shipped and { text = shipped, chunk = "=" .. name }
+  return shipped and { text = shipped, chunk = "=" .. name, name = name }
+end
+
+--- Load what was found.
+-- @treturn function|nil nil, message: it is no Lua
+function scripts.load(found)
+  if found.name then return embedded.load(found.name) end
+  return load(found.text, found.chunk, "t")
 end
 
 --- The names of all files of a folder ("collectors"), sorted, without ".lua".
@@ -81,12 +89,14 @@ end
 -- require: "flamegraph.cli" is built in; any other module may be a file of the search path.
 local function searcher(module)
   local name = module:gsub("%.", "/") .. ".lua"
-  local own = module:match("^flamegraph%.")
-  local found = own and { text = embedded.source(name), chunk = "=" .. name } or not own and scripts.find(name)
-  if not found or not found.text then return ("\n\tno file '%s' on flame-graph's search path"):format(name) end
-  local chunk, message = load(found.text, found.chunk, "t")
-  if not chunk then error(message, 0) end
-  return chunk, found.chunk
+  if module:find("^flamegraph%.") then
+    local chunk = embedded.load(name)
+    if chunk then return chunk, "=" .. name end
+  else
+    local found = scripts.find(name)
+    if found then return assert(scripts.load(found)), found.chunk end
+  end
+  return ("\n\tno file '%s' on flame-graph's search path"):format(name)
 end
 
 default_folders()

@@ -16,6 +16,7 @@ static int traceback(lua_State *L) {
 static int run(lua_State *L) {
     int argc = (int)lua_tointeger(L, 1);
     char **argv = lua_touserdata(L, 2);
+    lua_gc(L, LUA_GCSTOP); /* nothing of what is loaded here becomes garbage */
     luaL_openlibs(L);
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
     lua_pushcfunction(L, luaopen_cjson);
@@ -24,6 +25,7 @@ static int run(lua_State *L) {
     lua_getglobal(L, "require");
     lua_pushliteral(L, "flamegraph.cli");
     lua_call(L, 1, 1);
+    lua_gc(L, LUA_GCRESTART);
     lua_getfield(L, -1, "main");
     lua_createtable(L, argc, 0);
     for (int i = 0; i < argc; i++) {

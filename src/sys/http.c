@@ -332,6 +332,8 @@ int fg__http_headers_check(fg_ctx *ctx, const fg__http_header *headers, size_t c
 int fg__http_check(fg_ctx *ctx, const fg__http_options *options) {
     fg__origin origin;
     char shown[FG__URL_SHOWN];
+    int error = fg__curl_load(ctx); /* the URL is for libcurl to parse */
+    if (error) return error;
     if (!fg__url_origin(&origin, options->url)) {
         return fg__fail(ctx, FG_EINVAL, "%s is not a URL that starts with http:// or https://",
                         fg__url_shown(shown, options->url));

@@ -5,6 +5,9 @@
 #include <curl/curl.h>
 #include "sys/op.h"
 
+/* Load libcurl, once (curl.c): before anything else of it is used. 0 or a negative error, message set. */
+int fg__curl_load(fg_ctx *ctx);
+
 /* Lives in the op, as long as the transfer. */
 typedef struct fg__transfer {
     CURL *easy; /* NULL: none */

@@ -12,6 +12,7 @@
  *   multi.c   libcurl's sockets on the loop     line.c    a line from a terminal or a pipe
  *   http.c    one request and its redirects     url.c     what a URL says: origin, loopback, what is shown
  *   load.c    requests by the thousand          histogram.c  times in buckets
+ *   curl.c    libcurl itself, when it is needed
  *   websocket.c  a connection for messages      handshake.c  how one is opened
  *
  * Apart from the loop are remote.h (calls made in another process, by ptrace), wake.h (a signal for Node) and rights.h

@@ -378,7 +378,8 @@ static int prepare(struct websocket *ws, const fg__websocket_options *options) {
     if (!ws->url)
         return fg__fail(ctx, FG_EINVAL, "%s is not a URL that starts with ws:// or wss://", ws->shown);
     if (!fg__handshake_key(ws->key)) return fg__fail(ctx, FG_EIO, "the system gives no random numbers");
-    int error = fg__http_headers_check(ctx, options->headers, options->header_count);
+    int error = fg__curl_load(ctx);
+    if (!error) error = fg__http_headers_check(ctx, options->headers, options->header_count);
     return error ? error
                  : fg__handshake_request(&ws->request, ctx, ws->url, ws->key, options->headers,
                                          options->header_count);
