@@ -58,7 +58,7 @@ bool py_layout_published(py_layout *out, const uint64_t *words);
 typedef struct py_region {
     uint64_t address;
     uint32_t size, at; /* at: where its copy is in `bytes` */
-    bool used;         /* since the last py_memory_refresh */
+    uint8_t unused;    /* for so many refreshes */
 } py_region;
 
 typedef struct py_memory {
@@ -73,7 +73,7 @@ typedef struct py_memory {
 
 int py_memory_open(py_memory *m, fg_ctx *ctx, pid_t pid);
 void py_memory_close(py_memory *m);
-/* Copy anew what was used since the last refresh, in one system call; forget the rest. */
+/* Copy anew what the last samples used, in one system call; forget the rest. */
 void py_memory_refresh(py_memory *m);
 /* Whether the process has gone. */
 static inline bool py_memory_gone(const py_memory *m) {
@@ -209,6 +209,7 @@ typedef struct py_thread {
     bool is_syscall; /* the file is `syscall`, not `stat` */
     uint32_t frame;  /* "thread 42 (name)" */
     uint64_t seen;   /* tick */
+    unsigned slept;  /* how many times in a row, when it was asked */
 } py_thread;
 
 typedef struct py_process {
@@ -224,7 +225,7 @@ typedef struct py_process {
     uint32_t frame;      /* "process 42 (name)"; FG__NONE: not wanted */
     uint32_t tid_offset; /* of the thread's number in the C library's own struct; 0: not known */
     bool tid_sought;
-    uint64_t tick;
+    uint64_t tick, random;
     py_stack stack;     /* of the thread at hand */
     py_native *native;  /* NULL: not wanted */
     fg__slices *slices; /* NULL: not wanted */

@@ -1,13 +1,14 @@
 /*
- * The window: copies of the places in the target that the last sample needed. Samples of one program resemble each
+ * The window: copies of the places in the target that the last samples needed. Samples of one program resemble each
  * other, so all of these are copied anew in one system call when the next one begins. What was not foreseen is read on
- * the way and belongs to the window from then on.
+ * the way, microseconds later, and belongs to the window from then on: for as long as KEPT samples do without it, since
+ * a function that is entered every other sample would else never be read in one piece.
  */
 #include <errno.h>
 #include <sys/uio.h>
 #include "sample/python.h"
 
-enum { MOST_REGIONS = 8192, WINDOW_SIZE = 8 << 20, BATCH = 1024 };
+enum { MOST_REGIONS = 8192, WINDOW_SIZE = 8 << 20, BATCH = 1024, KEPT = 32 };
 
 int py_memory_open(py_memory *m, fg_ctx *ctx, pid_t pid) {
     *m = (py_memory){.ctx = ctx, .pid = pid};
@@ -40,14 +41,14 @@ bool py_memory_read(py_memory *m, uint64_t address, void *out, size_t size) {
     return false;
 }
 
-/* Keep what was used, each with its place in the buffer. */
+/* Keep what was used lately, each with its place in the buffer. */
 static void compact(py_memory *m) {
     size_t kept = 0;
     m->filled = 0;
     for (size_t i = 0; i < m->count; i++) {
         py_region *r = &m->regions[i];
-        if (!r->used) continue;
-        m->regions[kept] = (py_region){r->address, r->size, (uint32_t)m->filled, false};
+        if (r->unused > KEPT || !r->size) continue;
+        m->regions[kept] = (py_region){r->address, r->size, (uint32_t)m->filled, (uint8_t)(r->unused + 1)};
         m->filled += (r->size + 15u) & ~15u;
         kept++;
     }
@@ -91,7 +92,7 @@ static const uint8_t *add(py_memory *m, uint64_t address, size_t size) {
     }
     uint8_t *bytes = m->bytes + m->filled;
     if (!py_memory_read(m, address, bytes, size)) return NULL;
-    m->regions[m->count++] = (py_region){address, (uint32_t)size, (uint32_t)m->filled, true};
+    m->regions[m->count++] = (py_region){address, (uint32_t)size, (uint32_t)m->filled, 0};
     m->filled += (size + 15u) & ~(size_t)15u;
     if (m->filled > WINDOW_SIZE) m->filled = WINDOW_SIZE;
     return bytes;
@@ -102,7 +103,7 @@ const uint8_t *py_memory_get(py_memory *m, uint64_t address, size_t size) {
         if (i >= m->count) i = 0;
         py_region *r = &m->regions[i];
         if (address < r->address || size > r->size || address - r->address > r->size - size) continue;
-        r->used = true;
+        r->unused = 0;
         m->hint = i;
         return m->bytes + r->at + (address - r->address);
     }

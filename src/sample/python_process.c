@@ -182,9 +182,26 @@ static uint64_t gil_holder(py_process *p, const uint8_t *interp, uint64_t interp
     return py_word(at + l->gil_holder - first);
 }
 
-static bool is_wanted(const py_process *p, const py_thread *t, bool holds_gil) {
-    if (p->wishes->gil) return holds_gil;
-    return p->wishes->idle || holds_gil || is_running(t);
+/* 0 … 2^bits - 1 */
+static unsigned chance(py_process *p, unsigned bits) {
+    p->random = p->random * 6364136223846793005u + 1442695040888963407u;
+    return (unsigned)(p->random >> (64 - bits));
+}
+
+/*
+ * For how many samples a thread counts in this one; 0: it is not wanted. Asking the system whether a thread runs is a
+ * good part of a sample, and most threads of a pool sleep most of the time: one that has slept for a while is asked in
+ * one sample of four, at random, and counts for four when it runs. So no share is shifted, whatever the thread does.
+ */
+static unsigned weight_of(py_process *p, py_thread *t, bool holds_gil) {
+    enum { AWHILE = 16, RARELY = 2 /* bits */ };
+    if (p->wishes->gil || p->wishes->idle || holds_gil) return holds_gil || p->wishes->idle;
+    bool rarely = !p->wishes->blocking && t->slept >= AWHILE;
+    if (rarely && chance(p, RARELY) != 0) return 0;
+    bool runs = is_running(t);
+    t->slept = runs ? 0 : t->slept + !rarely;
+    if (!runs) return 0;
+    return rarely ? 1 << RARELY : 1;
 }
 
 static int count_stack(py_process *p, uint32_t thread_frame, const py_stack *stack, double now,
@@ -220,7 +237,8 @@ static int sample_thread(py_process *p, uint64_t address, const uint8_t *state, 
     py_thread *t;
     py_verdict verdict;
     int err = thread_at(&t, p, address, state);
-    if (err || is_done(at, t->tid) || !is_wanted(p, t, holds_gil)) return err;
+    unsigned weight = err || is_done(at, t->tid) ? 0 : weight_of(p, t, holds_gil);
+    if (!weight) return err;
     err = py_stack_read(&p->stack, &p->codes, address, state, at->now, p->wishes->lines, &verdict);
     if (err) return err;
     for (int i = 1; i < TRIES && verdict == PY_TORN && !py_memory_gone(&p->memory); i++) {
@@ -235,7 +253,8 @@ static int sample_thread(py_process *p, uint64_t address, const uint8_t *state, 
     if (verdict != PY_WHOLE) return 0;
     if (t->tid && at->done_count < 64) at->done[at->done_count++] = t->tid;
     if (p->native && t->tid && py_native_take(p->native, &p->memory, t->tid, t->frame, &p->stack)) return 0;
-    return count_stack(p, t->frame, &p->stack, at->now, at->value, at->counts);
+    const int64_t value[] = {at->value[0] * weight, at->value[1] * weight};
+    return count_stack(p, t->frame, &p->stack, at->now, value, at->counts);
 }
 
 static int sample_interpreter(py_process *p, uint64_t interp, uint64_t *next, moment *at) {
