@@ -5,8 +5,8 @@
 
 In each round the same program runs alone, under ours and under py-spy, in a random order, for as long. Printed are the
 sampler's CPU time for each sample that it took (in all, and without what a run of a second costs, where starting weighs
-most), the work that the program did per second beside what it did alone, and
-the shares of its functions, with the program's own clock as the truth. py-spy samples with --nonblocking, as ours does:
+most), the work that the program did per second of its own CPU time beside what it did alone in the same round, and the
+shares of its functions, with the program's own clock as the truth. py-spy samples with --nonblocking, as ours does:
 otherwise it stops the program for each sample.
 """
 import argparse
@@ -58,10 +58,10 @@ def target(python):
 
 
 def told(process):
-    """{rounds, function: CPU seconds} so far, and when that was asked."""
+    """{rounds, function: CPU seconds} so far."""
     process.stdin.write("\n")
     process.stdin.flush()
-    return json.loads(process.stdout.readline()), time.monotonic()
+    return json.loads(process.stdout.readline())
 
 
 def ours(pid, seconds, options, file):
@@ -104,14 +104,14 @@ def measure(process, make, options, file):
     row = {"cpu": 0.0, "samples": 0, "having": dict.fromkeys(FUNCTIONS, 0), "short_cpu": 0.0, "short_samples": 0}
     if make:
         row["short_cpu"], row["short_samples"], _ = run(make(process.pid, 1, options, file), file)
-    before, begun = told(process)
+    before = told(process)
     if make:
         row["cpu"], row["samples"], row["having"] = run(make(process.pid, options.seconds, options, file), file)
     else:
         time.sleep(options.seconds)
-    after, ended = told(process)
-    row["speed"] = (after["rounds"] - before["rounds"]) / (ended - begun)
+    after = told(process)
     row["truth"] = {name: after[name] - before[name] for name in FUNCTIONS}
+    row["speed"] = (after["rounds"] - before["rounds"]) / sum(row["truth"].values())
     return row
 
 
@@ -129,7 +129,6 @@ def each(measured):
 
 
 def show(rows, options):
-    speed = statistics.median(row["speed"] for row in rows["alone"])
     print(f"| Python, {options.rate} samples per second | samples | CPU per sample | without starting | "
           f"speed of the program | {' | '.join(FUNCTIONS)} | 99 % of chance |")
     print("|---|---|---|---|---|" + "---|" * (len(FUNCTIONS) + 1))
@@ -138,7 +137,8 @@ def show(rows, options):
         key = "having" if cost else "truth"
         found = shares({name: sum(row[key][name] for row in measured) for name in FUNCTIONS})
         cells = [side, samples, *(f"{seconds * 1e6:.0f} µs" for seconds in cost)] if cost else [side, "", "", ""]
-        cells.append(f"{statistics.median(row['speed'] for row in measured) / speed:.3f}")
+        slower = statistics.median(row["speed"] / own["speed"] for row, own in zip(measured, rows["alone"]))
+        cells.append(f"{slower:.3f}")
         cells += [f"{found[name]:.1%}" for name in FUNCTIONS]
         cells.append(f"± {258 * math.sqrt(0.25 / samples):.1f} %" if cost else "the program's clock")
         print("| " + " | ".join(map(str, cells)) + " |")
