@@ -179,6 +179,7 @@ FG_API int64_t fg_profile_total(const fg_profile *p, size_t type);
  * Metadata is a fixed set of keys (fg_meta_key lists them), each text, a whole number or a real number:
  *   text    collector engine target host source title default_type period_type normalize
  *   numbers start (ns since 1970), duration (ns), period (of period_type), interrupted (0 or 1),
+ *           snapshot (1: of one moment, without a duration),
  *           samples, lost, failed, truncated, sampler_cpu (ns): the quality record;
  *           units (of work that was done: requests, iterations)
  *   real    factor (what the column `after` of a diff is multiplied with before it is compared),

@@ -28,15 +28,21 @@ local function tracemalloc(args)
 end
 
 local function jemalloc(args)
+  if args.live then return nil, "--live is of malloc: jemalloc's own profile is what is in use already", "INVAL" end
   return fg.sample { sampler = "jemalloc", pid = args.pid, duration = args.duration, growth = args.growth }
 end
 
 local function malloc(args)
-  if args.growth then
-    return nil, "what malloc gives is seen, not what is freed: --growth takes jemalloc, Python or --url", "INVAL"
+  if args.growth and not args.live then
+    return nil, "what malloc gives is seen, not what is freed: --growth takes --live, jemalloc, Python or --url",
+      "INVAL"
   end
-  warn(args, "each of its allocations takes 1.5 microseconds longer while it is watched, 5 with --period 1")
-  return fg.sample { sampler = "malloc", pid = args.pid, duration = args.duration, period = args.period }
+  warn(args, args.live and "each of its allocations takes 6 microseconds longer until it is freed"
+    or "each of its allocations takes 1.5 microseconds longer while it is watched, 5 with --period 1")
+  return fg.sample {
+    sampler = "malloc", pid = args.pid, duration = args.duration, period = args.period, live = args.live,
+    growth = args.growth,
+  }
 end
 
 -- ---- over HTTP --------------------------------------------------------------------------------------------------
@@ -72,6 +78,7 @@ end
 
 local function over_http(args)
   local before, message, code = fetch(args)
+  if before and not args.growth and not before:meta "duration" then before:meta { snapshot = 1 } end
   if not before or not args.growth then return prefer_in_use(before), message, code end
   fg.sleep(args.duration)
   local after
@@ -106,7 +113,10 @@ end
 
 local ways = {
   python = tracemalloc,
-  native = function(args) return engines.collect(native, args) end,
+  native = function(args)
+    if args.live and not args.engine then args.engine = "malloc" end
+    return engines.collect(native, args)
+  end,
   go = no_way,
   node = v8,
 }
@@ -129,12 +139,13 @@ return fg.collector {
   description = "Python: tracemalloc, turned on in the running interpreter (CPython 3.8 to 3.13) and off again. C, C++ "
     .. "and Rust with jemalloc: the heap profile that it keeps, where the program was started with "
     .. "MALLOC_CONF=prof:true (Rust: _RJEM_MALLOC_CONF); prof_active:false besides keeps it off until it is watched. "
-    .. "Native programs without it: what malloc and its like give from now on, by probes. "
-    .. "Node: V8's sampled heap over the DevTools protocol, of what is allocated from now on. "
+    .. "Native programs without it: what malloc and its like give from now on, by probes; with --live what of that is "
+    .. "not freed again. Node: V8's sampled heap over the DevTools protocol, of what is allocated from now on. "
     .. "--url takes a heap profile over HTTP, in pprof's format or jemalloc's. With --growth, what was in use at the "
     .. "beginning (Python: at half of the time) and at the end is compared.",
   examples = {
     "flame-graph memory --pid 4242 --duration 30",
+    "flame-graph memory --pid 4242 --live --duration 1m --output leaks.svg",
     "flame-graph memory --pid 4242 --lang python --depth 25 --growth --output growth.svg",
     "flame-graph memory --url http://localhost:6060 --type alloc_space --output allocated.svg",
   },
@@ -149,8 +160,9 @@ return fg.collector {
     fg.arg.duration "10s",
     engines.argument(native),
     { "growth", type = "boolean", help = "compare what is in use at two moments" },
+    { "live", type = "boolean", help = "malloc: what is allocated from now on and not freed again, until the end" },
     { "period", type = "integer", min = 1, max = 1 << 30, default = 100,
-      help = "malloc: one allocation of so many is a sample" },
+      help = "malloc: one allocation of so many is a sample, of the next prime number of them" },
     { "depth", type = "integer", min = 1, max = 1000, default = 16, help = "Python: frames of each stack, at most" },
     fg.arg.output(),
   },

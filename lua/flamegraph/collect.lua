@@ -42,7 +42,8 @@ local function complete(p, declaration, values, start, elapsed)
     target = target,
     host = host_of(target),
     start = start,
-    duration = math.floor((loop.interrupted() and elapsed or duration or elapsed) * 1e9),
+    duration = not p:meta "snapshot" and math.floor((loop.interrupted() and elapsed or duration or elapsed) * 1e9)
+      or nil,
   }
   for key, value in pairs(known) do
     if not p:meta(key) then p:meta { [key] = value } end

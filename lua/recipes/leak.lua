@@ -13,10 +13,8 @@ local function collect(args)
   return fg.sample { sampler = sampler, pid = args.pid, duration = 0.05, depth = args.python and args.depth or nil }
 end
 
--- What is in use now: `sizes` by stack, and the profile.
-local function snapshot(args)
-  local p, message, code = collect(args)
-  if not p then return nil, message, code end
+-- A snapshot: `sizes` by stack, and the profile.
+local function taken(p)
   local sizes = {}
   for frames, value in p:stacks() do
     local names = {}
@@ -25,6 +23,13 @@ local function snapshot(args)
     sizes[stack] = (sizes[stack] or 0) + value
   end
   return { profile = p, sizes = sizes }
+end
+
+-- What is in use now.
+local function snapshot(args)
+  local p, message, code = collect(args)
+  if not p then return nil, message, code end
+  return taken(p)
 end
 
 -- Snapshots, an interval apart; fewer after Ctrl-C, and where they took so long that tracing is about to end.
@@ -41,6 +46,31 @@ local function watch(args)
       profile.value_text(one and one.profile:total() or 0, "bytes"))
   end
   return list
+end
+
+-- Without jemalloc's profile: one watch of what malloc gives and free takes, looked at as often.
+local function watch_live(args)
+  local most = 16 -- what the sampler keeps
+  if args.count > most then
+    return nil, ("where malloc is watched there are %d snapshots at most, not %d"):format(most, args.count), "INVAL"
+  end
+  fg.log("process %d: each of its allocations takes 6 microseconds longer until it is freed, for %s", args.pid,
+    profile.value_text(args.every * args.count * 1e9, "nanoseconds"))
+  local p, message, code = fg.sample {
+    sampler = "malloc", pid = args.pid, live = true, snapshots = args.count, duration = args.every * args.count,
+  }
+  if not p then return nil, message, code end
+  local list = {}
+  for i, type in ipairs(p:types()) do list[i] = taken(p:select(type.name)) end
+  return list
+end
+
+-- jemalloc's own profile where there is one.
+local function watch_native(args)
+  local list, message, code = watch(args)
+  if list or code ~= "UNSUPPORTED" or not args.pid then return list, message, code end
+  fg.log("%s", message)
+  return watch_live(args)
 end
 
 -- Python forgets what it traced when tracing ends: it is kept on from the first snapshot to the last.
@@ -152,7 +182,7 @@ local function run(args)
   elseif not args.url then
     return nil, "whose memory? Give --pid, or --url of a service with a heap profile", "INVAL"
   end
-  local list, message, code = (args.python and watch_python or watch)(args)
+  local list, message, code = (args.python and watch_python or watch_native)(args)
   if not list then return nil, message, code end
   if #list < 2 then return nil, "it takes two snapshots at least in which something is in use", "EMPTY" end
   local rows = rank(list)
@@ -171,8 +201,8 @@ return fg.recipe {
   name = "leak",
   summary = "Look at a program's memory again and again: which stacks only grow?",
   description = "The picture is the difference between the first and the last snapshot; the plot has the sizes of the "
-    .. "stacks that grew most. Where memory is asked of is as for `flame-graph memory`; a native program needs "
-    .. "jemalloc's profile, as what was freed has to be known.",
+    .. "stacks that grew most. Where memory is asked of is as for `flame-graph memory`; a native program without "
+    .. "jemalloc's profile is watched as by its --live, all the time and for 16 snapshots at most.",
   examples = {
     "flame-graph leak --pid 4242 --every 30s --count 10",
     "flame-graph leak --url http://localhost:6060 --every 1m --count 20 --output leak.svg --plot leak-plot.svg",

@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { RECORD_MAX = 64 << 10, LEAST_RING = 16 << 10, ATTACH_ROUNDS = 16 };
+enum { RECORD_MAX = 64 << 10, LEAST_RING = 16 << 10, ATTACH_ROUNDS = 16, SETTLED_NS = 1000000 };
 
 int fg__events_init(fg__events *e, fg_ctx *ctx, const struct perf_event_attr *attr, size_t ring_bytes) {
     *e = (fg__events){.ctx = ctx, .attr = *attr, .ring_bytes = ring_bytes};
@@ -86,6 +86,12 @@ int fg__events_open(fg__events *e, uint32_t tid) {
     return 0;
 }
 
+void fg__events_another(fg__events *e) {
+    for (size_t i = 0; i < e->ring_n; i++)
+        if (e->rings[i].page)
+            e->rings[i].since = __atomic_load_n(&e->rings[i].page->data_head, __ATOMIC_ACQUIRE);
+}
+
 /* While attaching, only who was born is of interest, and the records have to stay for later. */
 static bool was_forked(const fg__events *e, uint32_t tid) {
     for (size_t i = e->forked_n; i-- > 0;)
@@ -107,7 +113,8 @@ static int note_forks(fg__events *e) {
         if (!ring->page) continue;
         uint64_t head = __atomic_load_n(&ring->page->data_head, __ATOMIC_ACQUIRE);
         struct perf_event_header header;
-        for (uint64_t at = ring->page->data_tail; at + sizeof header <= head; at += header.size) {
+        uint64_t from = ring->page->data_tail > ring->since ? ring->page->data_tail : ring->since;
+        for (uint64_t at = from; at + sizeof header <= head; at += header.size) {
             uint32_t ids[4]; /* pid, ppid, tid, ptid */
             copy_out(ring, at, &header, sizeof header);
             if (header.size < sizeof header) break;
@@ -228,7 +235,16 @@ static void take(const fg__events *e, const fg__ring *ring, fg__record *record, 
     *size = header.size;
 }
 
+/* What is older has come in: the clock is that of the events. */
+static uint64_t settled(const fg__events *e) {
+    struct timespec now;
+    if (e->stopped) return UINT64_MAX;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec - SETTLED_NS;
+}
+
 int fg__events_drain(fg__events *e, fg__visit *visit, void *user) {
+    uint64_t until = settled(e);
     int err = 0;
     for (size_t i = 0; i < e->ring_n; i++) {
         fg__ring *ring = &e->rings[i];
@@ -237,7 +253,7 @@ int fg__events_drain(fg__events *e, fg__visit *visit, void *user) {
         ring->tail = ring->page->data_tail;
         look_ahead(ring);
     }
-    for (fg__ring *ring; !err && (ring = oldest(e));) {
+    for (fg__ring *ring; !err && (ring = oldest(e)) && ring->next <= until;) {
         fg__record record;
         size_t size;
         take(e, ring, &record, &size);
@@ -268,6 +284,7 @@ void fg__events_wait(fg__events *e, const fg__sampler *s, int fd) {
 
 void fg__events_stop(fg__events *e) {
     for (size_t i = 0; i < e->fd_n; i++) ioctl(e->fds[i], PERF_EVENT_IOC_DISABLE, 0);
+    e->stopped = true;
 }
 
 void fg__events_close(fg__events *e) {
@@ -336,7 +353,9 @@ bool fg__sample_parse(fg__perf_sample *out, const fg__events *e, const fg__recor
         out->registers_n = out->abi ? (uint64_t)__builtin_popcountll(e->attr.sample_regs_user) : 0;
         out->registers = take_list(&r, out->registers_n);
     }
-    if (type & PERF_SAMPLE_STACK_USER) {
+    out->copied =
+        type & PERF_SAMPLE_STACK_USER && r.left; /* events without share the rings of those with it */
+    if (out->copied) {
         uint64_t n = take_u64(&r);
         out->stack = take_bytes(&r, n);
         out->stack_n = n ? take_u64(&r) : 0; /* how much of it was filled */

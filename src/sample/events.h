@@ -9,7 +9,8 @@
  * Or on every task (FG__EVERY_TASK): one event for each CPU, whose timer runs on when tasks come and go.
  *
  * A record counts only once its time has come: those that come with it from other rings are seen first if they are
- * older, so that a mapping is known before the first sample in it.
+ * older, so that a mapping is known before the first sample in it, and a block of memory before its release. What is
+ * younger than a millisecond waits, as an older record may be on its way to a ring that was looked at before.
  */
 #ifndef FG_SAMPLE_EVENTS_H
 #define FG_SAMPLE_EVENTS_H
@@ -24,6 +25,7 @@ typedef struct fg__ring {
     struct perf_event_mmap_page *page;
     uint64_t size;             /* of the data, a power of two */
     uint64_t head, tail, next; /* next: the time of the record at tail */
+    uint64_t since;            /* where the records begin that tell of births since attaching began */
     bool hung;                 /* nothing writes there that could be waited for */
 } fg__ring;
 
@@ -38,6 +40,7 @@ typedef struct fg__events {
     uint8_t *scratch; /* a record that lies around the end of its ring */
     uint32_t *forked; /* threads that came into being since attaching began */
     size_t forked_n, forked_cap;
+    bool stopped;  /* no record is on its way any more */
     bool unmapped; /* the kernel gave an event, but no memory for its ring */
 } fg__events;
 
@@ -54,6 +57,7 @@ typedef struct fg__perf_sample {
     uint64_t period, chain_n, raw_n, abi, registers_n, stack_n;
     const uint64_t *chain, *registers;
     const uint8_t *raw, *stack;
+    bool copied; /* it is of an event that copies stacks */
 } fg__perf_sample;
 
 /*
@@ -65,6 +69,8 @@ int fg__events_init(fg__events *e, fg_ctx *ctx, const struct perf_event_attr *at
  * caller knows what it can do without. ENOMEM stands for ours as well.
  */
 int fg__events_open(fg__events *e, uint32_t tid);
+/* A further event is going to be opened: who was born until now is without it. */
+void fg__events_another(fg__events *e);
 /* Open it on all threads of a process, whose first one is open already, until there is none without. */
 int fg__events_attach(fg__events *e, uint32_t pid);
 /* Hand all records that are there to `visit`, the oldest first. It returns 0 or an error, which ends it. */

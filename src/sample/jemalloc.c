@@ -293,7 +293,9 @@ static int run_dumper(fg__sampler *s) {
 static int note(dumper *d, bool was_off) {
     fg_profile *p = d->s.profile;
     if (was_off) return fg_profile_note(p, "only what was allocated after the attach is seen");
-    return d->options.growth ? 0 : fg_profile_note(p, "what was allocated since the program began");
+    if (d->options.growth) return 0;
+    int err = fg_meta_set_number(p, "snapshot", 1);
+    return err ? err : fg_profile_note(p, "what was allocated since the program began");
 }
 
 static int read_dumps(dumper *d) {

@@ -43,7 +43,7 @@ static int own_tracefs(void) {
     return mounted;
 }
 
-static bool read_id(uint64_t *out, int folder, const char *group, const char *name) {
+bool fg__tracepoint_number(uint64_t *out, int folder, const char *group, const char *name) {
     char path[256], text[32] = "";
     snprintf(path, sizeof path, "events/%s/%s/id", group, name);
     int fd = openat(folder, path, O_RDONLY | O_CLOEXEC);
@@ -51,6 +51,11 @@ static bool read_id(uint64_t *out, int folder, const char *group, const char *na
     if (fd >= 0) close(fd);
     *out = n > 0 ? strtoull(text, NULL, 10) : 0;
     return n > 0;
+}
+
+int fg__tracefs_open(void) {
+    const char *path = fg__tracefs();
+    return path ? open(path, O_DIRECTORY | O_CLOEXEC) : own_tracefs();
 }
 
 /* A name that is used in a path. */
@@ -62,8 +67,7 @@ static bool is_word(const char *text) {
 static int open_tracefs(int *out, fg_ctx *ctx, const char *group, const char *name) {
     if (!is_word(group) || !is_word(name))
         return fg__fail(ctx, FG_EINVAL, "a tracepoint is named GROUP:NAME, not \"%s:%s\"", group, name);
-    const char *path = fg__tracefs();
-    *out = path ? open(path, O_DIRECTORY | O_CLOEXEC) : own_tracefs();
+    *out = fg__tracefs_open();
     return *out < 0 ? fg__rights_refused(ctx, FG__RIGHT_TRACEFS, 0, errno) : 0;
 }
 
@@ -75,7 +79,7 @@ static int refuse_tracepoint(fg_ctx *ctx, int error, const char *group, const ch
 int fg__tracepoint_id(uint64_t *out, fg_ctx *ctx, const char *group, const char *name) {
     int folder, err = open_tracefs(&folder, ctx, group, name);
     if (err) return err;
-    bool found = read_id(out, folder, group, name);
+    bool found = fg__tracepoint_number(out, folder, group, name);
     int error = errno;
     close(folder);
     return found ? 0 : refuse_tracepoint(ctx, error, group, name);

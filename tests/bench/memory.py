@@ -65,6 +65,8 @@ def main():
         subprocess.run(["cc", "-O2", "-o", program, MEMORY / "allocate.c"], check=True)
         for period in (1000, 100, 1):
             row(C, [program, "cost"], ["--engine", "malloc", "--period", str(period)])
+        for period in (100, 1):
+            row(C, [program, "cost"], ["--live", "--period", str(period)])
         for depth in (1, 16, 25):
             row(PYTHON, ["/usr/bin/python3", MEMORY / "allocate.py", "cost"], ["--depth", str(depth)])
 
