@@ -220,6 +220,7 @@ static bool is_allocator(const fg_profile *p, uint32_t id) {
         "do_rallocx",
         "operator new",
         "__rdl_",
+        "__rustc::__r",
         "__rg_",
         "__rust_al",
         "__rust_realloc",

@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "formats/heap.h"
+#include "sample/malloc.h"
 #include "sample/sample.h"
 #include "symbols/symbols.h"
 #include "sys/remote.h"
@@ -69,10 +70,10 @@ static int find_jemalloc(dumper *d) {
     err = fg__space_new(&space, symbols, (uint32_t)d->pid, true);
     if (!err) err = fg__space_read(space);
     if (!err && !find_functions(d, space))
-        err = fg__fail(
-            ctx, FG_EUNSUPPORTED,
-            "process %llu has no jemalloc that can be found: none is in it, or its symbols were stripped",
-            (unsigned long long)d->pid);
+        err = fg__malloc_hides_jemalloc(d->pid)
+                  ? fg__malloc_hidden(ctx, d->pid)
+                  : fg__fail(ctx, FG_EUNSUPPORTED, "process %llu has no jemalloc that can be found",
+                             (unsigned long long)d->pid);
     fg__symbols_free(symbols);
     return err;
 }

@@ -237,7 +237,11 @@ static int open_sampler(fg__sampler *base, const void *given) {
     if (!err) err = fg__watch_init(&s->watch, ctx, base->profile, &s->options.naming);
     if (!err) err = fg__watch_space(&s->space, &s->watch, s->pid);
     if (!err && !fg__malloc_find(&s->allocator, s->watch.spaces[s->space]))
-        err = fg__fail(ctx, FG_EUNSUPPORTED, "process %u has no malloc that can be found", s->pid);
+        err = fg__malloc_hides_jemalloc(s->pid)
+                  ? fg__malloc_hidden(ctx, s->pid)
+                  : fg__fail(ctx, FG_EUNSUPPORTED, "process %u has no malloc that can be found", s->pid);
+    if (!err && s->allocator.nesting != FG__NESTS_NEVER && fg__malloc_hides_jemalloc(s->pid))
+        err = fg__malloc_hidden(ctx, s->pid); /* what libc's malloc is asked for is not what is wanted */
     if (!err && s->options.live) err = begin_live(s);
     if (!err) err = attach(s);
     if (!err) err = fg__watch_target(base->profile, s->pid);

@@ -50,6 +50,10 @@ typedef struct fg__allocator {
 
 /* The allocator that a process uses; false: none is found. */
 bool fg__malloc_find(fg__allocator *out, fg__space *space);
+/* Whether jemalloc is linked into the program of a process, though perhaps none of its symbols is there. */
+bool fg__malloc_hides_jemalloc(uint64_t pid);
+/* Fail for that reason. */
+int fg__malloc_hidden(fg_ctx *ctx, uint64_t pid);
 /* The function that is entered at an address, or NULL. */
 const fg__malloc_function *fg__malloc_at(const fg__allocator *a, uint64_t ip);
 /* Whether it gives memory: else it only takes. */

@@ -8,6 +8,11 @@
  *   operator new → malloc        with libc; allocators of their own have an operator new that gives memory itself
  */
 #include "sample/malloc.h"
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 enum { NO = FG__NO_REGISTER, AX = FG__AX, DX = FG__DX, SI = FG__SI, DI = FG__DI, MALLOC_ALIGNMENT = 16 };
 
@@ -49,21 +54,27 @@ static const fg__malloc_function functions[] = {
 enum { COUNT = sizeof functions / sizeof *functions, OF_LIBC = 10, OF_MUSL = 2 };
 _Static_assert((int)COUNT <= (int)FG__MALLOC_FUNCTIONS, "each has its place");
 
-/* Where malloc may be, the one that is in use first. `sign`: what has that symbol as well. */
+/*
+ * Where malloc may be, the one that is in use first. `module`: a library; NULL: any, where it has the function `sign` as
+ * well. What is linked into a program comes before its libc.
+ */
 static const struct {
-    const char *module, *sign;
+    const char *module, *prefix, *sign;
     size_t functions;
     fg__nesting nesting;
 } allocators[] = {
-    {"libjemalloc.so.2", NULL, COUNT, FG__NESTS_NEVER},
-    {"libtcmalloc.so.4", NULL, COUNT, FG__NESTS_NEVER},
-    {"libtcmalloc_minimal.so.4", NULL, COUNT, FG__NESTS_NEVER},
-    {"libmimalloc.so.2", NULL, COUNT, FG__NESTS_NEVER},
-    {"libc.so.6", NULL, OF_LIBC, FG__NESTS_GLIBC},
-    {"ld-musl-x86_64.so.1", NULL, OF_MUSL, FG__NESTS_MUSL},
-    {NULL, "mallctl", COUNT, FG__NESTS_NEVER},
-    {NULL, "__libc_malloc_impl", OF_MUSL, FG__NESTS_MUSL},
-    {NULL, NULL, OF_LIBC, FG__NESTS_GLIBC},
+    {"libjemalloc.so.2", "", NULL, COUNT, FG__NESTS_NEVER},
+    {"libtcmalloc.so.4", "", NULL, COUNT, FG__NESTS_NEVER},
+    {"libtcmalloc_minimal.so.4", "", NULL, COUNT, FG__NESTS_NEVER},
+    {"libmimalloc.so.2", "", NULL, COUNT, FG__NESTS_NEVER},
+    {NULL, "_rjem_", "_rjem_mallctl", COUNT, FG__NESTS_NEVER},
+    {NULL, "", "mallctl", COUNT, FG__NESTS_NEVER},
+    {NULL, "", "tc_malloc", COUNT, FG__NESTS_NEVER},
+    {NULL, "", "mi_malloc", COUNT, FG__NESTS_NEVER},
+    {"libc.so.6", "", NULL, OF_LIBC, FG__NESTS_GLIBC},
+    {"ld-musl-x86_64.so.1", "", NULL, OF_MUSL, FG__NESTS_MUSL},
+    {NULL, "", "__libc_malloc_impl", OF_MUSL, FG__NESTS_MUSL},
+    {NULL, "", "malloc", OF_LIBC, FG__NESTS_GLIBC},
 };
 
 static bool is_known(const fg__allocator *a, uint64_t entry) {
@@ -72,9 +83,15 @@ static bool is_known(const fg__allocator *a, uint64_t entry) {
     return false;
 }
 
-static void add(fg__allocator *a, fg__space *space, const char *module, const fg__malloc_function *f) {
+static bool find_function(uint64_t *entry, fg__space *space, size_t allocator, const char *function) {
+    char name[64];
+    snprintf(name, sizeof name, "%s%s", allocators[allocator].prefix, function);
+    return fg__space_symbol(entry, space, allocators[allocator].module, name);
+}
+
+static void add(fg__allocator *a, fg__space *space, size_t allocator, const fg__malloc_function *f) {
     uint64_t entry;
-    if (!fg__space_symbol(&entry, space, module, f->name) || is_known(a, entry)) return;
+    if (!find_function(&entry, space, allocator, f->name) || is_known(a, entry)) return;
     a->throws |= strncmp(f->name, "_Znw", 4) == 0;
     a->found[a->n].function = f;
     a->found[a->n++].entry = entry;
@@ -83,14 +100,41 @@ static void add(fg__allocator *a, fg__space *space, const char *module, const fg
 bool fg__malloc_find(fg__allocator *out, fg__space *space) {
     uint64_t at;
     for (size_t i = 0; i < sizeof allocators / sizeof *allocators; i++) {
-        const char *module = allocators[i].module, *sign = allocators[i].sign;
-        if (!fg__space_symbol(&at, space, module, functions[0].name)) continue;
-        if (sign && !fg__space_symbol(&at, space, module, sign)) continue;
-        *out = (fg__allocator){.nesting = allocators[i].nesting, .module = module};
-        for (size_t k = 0; k < allocators[i].functions; k++) add(out, space, module, &functions[k]);
+        const char *sign = allocators[i].sign;
+        if (sign && !fg__space_symbol(&at, space, NULL, sign)) continue;
+        if (!find_function(&at, space, i, functions[0].name)) continue;
+        *out = (fg__allocator){.nesting = allocators[i].nesting, .module = allocators[i].module};
+        for (size_t k = 0; k < allocators[i].functions; k++) add(out, space, i, &functions[k]);
         return true;
     }
     return false;
+}
+
+/* Its messages begin with that, whoever has built it. */
+bool fg__malloc_hides_jemalloc(uint64_t pid) {
+    static const char mark[] = "<jemalloc>: ";
+    char path[64];
+    struct stat is;
+    bool found = false;
+    snprintf(path, sizeof path, "/proc/%llu/exe", (unsigned long long)pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return false;
+    if (fstat(fd, &is) == 0 && is.st_size > 0) {
+        void *bytes = mmap(NULL, (size_t)is.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        found = bytes != MAP_FAILED && memmem(bytes, (size_t)is.st_size, mark, sizeof mark - 1);
+        if (bytes != MAP_FAILED) munmap(bytes, (size_t)is.st_size);
+    }
+    close(fd);
+    return found;
+}
+
+int fg__malloc_hidden(fg_ctx *ctx, uint64_t pid) {
+    return fg__fail(ctx, FG_EUNSUPPORTED,
+                    "process %llu has jemalloc linked in, but its symbols were stripped, so that none of its "
+                    "functions can be found: build it with its symbol table (strip --strip-debug, or in "
+                    "Cargo.toml strip = \"debuginfo\"), install its separate debug file, or let it serve its "
+                    "heap profile over HTTP and give --url",
+                    (unsigned long long)pid);
 }
 
 const fg__malloc_function *fg__malloc_at(const fg__allocator *a, uint64_t ip) {

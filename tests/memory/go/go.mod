@@ -1,0 +1,3 @@
+module flamegraph.test/allocate
+
+go 1.19
