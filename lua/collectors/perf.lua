@@ -1,4 +1,5 @@
 local fg = require "flamegraph"
+local record = require "flamegraph.record"
 local words_of = require "flamegraph.words"
 
 -- ---- what to run ------------------------------------------------------------------------------------------------
@@ -53,15 +54,9 @@ local function sample(args)
   }
 end
 
-local function can_record(args)
-  if args and args.unwind == "dwarf" then return nil, "what perf record --call-graph dwarf writes is not read" end
-  return true
-end
-
 -- The words of perf record.
-local function recording(args, command, file)
-  local words = { "perf", "record", "--quiet", "--output", file, "--freq", args.rate,
-    "--call-graph", "fp" }
+local function recording(args, command)
+  local words = { "--freq", args.rate }
   local function add(...)
     for _, word in ipairs { ... } do words[#words + 1] = word end
   end
@@ -75,27 +70,11 @@ local function recording(args, command, file)
   return words
 end
 
-local function record(args)
+local function recorded(args)
   local command, why = target_of(args)
   if why then return nil, why, "INVAL" end
-  local file = os.tmpname()
-  local words = recording(args, command, file)
-  words.wait, words.stdin, words.stdout, words.stderr = false, true, "inherit", command and "inherit" or "capture"
-  local child <close>, message, code = fg.spawn(words) -- luacheck: ignore child
-  if not child then return nil, message, code end
-  local done = child:wait()
-  if not done then -- Ctrl-C: perf then writes what it has
-    child:kill "INT"
-    done = child:wait "10s"
-  end
-  local p
-  p, message, code = fg.read(file, { lines = args.lines, slices = args.slices })
-  os.remove(file)
-  if not p then
-    local said = done and done.stderr or ""
-    return nil, said ~= "" and ("perf record: " .. said:gsub("%s+$", "")) or message, code
-  end
-  return p, command and done and done.status or nil
+  return record(recording(args, command), { unwind = args.unwind, stack = args.stack, pid = args.pid, command = command,
+    read = { lines = args.lines, inline = args.inline, no_demangle = args.no_demangle, slices = args.slices } })
 end
 
 return fg.collector {
@@ -130,7 +109,7 @@ return fg.collector {
   engines = {
     { name = "events", summary = "built in, perf_event_open", collect = sample,
       check = function() return fg.right "perf" end }, -- a process that refuses is refused by the sampler
-    { name = "perf", summary = "perf record", collect = record, check = can_record,
+    { name = "perf", summary = "perf record", collect = recorded,
       needs = { "perf", "sudo apt install linux-perf" } },
   },
 }

@@ -20,10 +20,11 @@ local function target_of(values)
   return (address:gsub("^(%w+://)[^/@]*@", "%1"):gsub("[?#].*", ""))
 end
 
--- The command that is run, on one line.
+-- The command that is run: its name and a word, as what follows may be long, or secret.
 local function command_of(values)
   local text = table.concat({ rawget(values, "cmd") or "", table.unpack(rawget(values, "command") or {}) }, " ")
-  return text ~= "" and text:gsub("^ ", "") or nil
+  local name, word = text:match "^%s*(%S+)%s*([^%s%-]?%S*)"
+  return name and (word:find "^[^%-]" and name .. " " .. word or name)
 end
 
 local function host_of(target)
