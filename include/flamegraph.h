@@ -355,6 +355,10 @@ typedef struct fg_read_options {
     const char
         *event;  /**< perf: only this event; NULL: the first of a text, a column for each of a perf.data */
     bool slices; /**< keep what each slice of time gave, where the input tells when samples were taken */
+    double min_wait; /**< perf.data of sched:sched_switch: leave out waits that are shorter, in seconds */
+    double max_wait; /**< … and those that are longer; 0: none is too long */
+    const char *const
+        *wait_states; /**< … and all but those in these states, NULL behind the last; NULL: none */
 } fg_read_options;
 
 /** Read a profile from a file; "-" is standard input. The caller frees *out. NULL options: the defaults. */

@@ -105,21 +105,37 @@ static int thread_frame(uint32_t *out, reader *r, fg__perf_thread_state *t, cons
 /* ---- samples ------------------------------------------------------------------------------------------- */
 
 static void count_sample(reader *r, const fg__perf_sample *s) {
-    if (!r->samples++) {
-        r->period = s->period;
-        r->first_time = s->time;
-    }
+    if (!r->samples++) r->period = s->period;
+    if (!r->first_time) r->first_time = s->time;
     r->has_period |= s->has_period || !s->attr->by_frequency;
     r->periods_differ |= s->period != r->period;
     r->events_met |= 1u << s->attr->column;
     if (s->time > r->last_time) r->last_time = s->time;
 }
 
-/* Push the sample's frames, innermost first; none: it has no stack. */
+/* What weighs nothing is counted: see set_types. */
+static bool is_counted(const reader *r) {
+    return r->d.column_count == 1 && !r->has_period;
+}
+
+static int add_stack(reader *r, const fg__perf_sample *s, const uint32_t *frames, size_t n) {
+    count_sample(r, s);
+    fg_profile *p = r->d.p;
+    int64_t values[FG_MAX_TYPES] = {0};
+    if (r->d.column_count == 1) values[1] = 1;
+    values[s->attr->column] = s->period <= INT64_MAX ? (int64_t)s->period : INT64_MAX;
+    uint32_t id;
+    int err = fg__stack_add(p, frames, n, fg__stack_hash(frames, n), values, &id);
+    if (err || !r->d.options->slices || s->time > INT64_MAX) return err;
+    if (r->samples == 1) r->slice_column = is_counted(r) ? 1 : (size_t)s->attr->column;
+    if (!values[r->slice_column]) return 0;
+    return fg__slices_add(&r->slices, p->ctx, (int64_t)s->time, id, values[r->slice_column]);
+}
+
+/* Push the sample's frames, innermost first. */
 static int push_stack(reader *r, fg__space *space, const fg__perf_sample *s) {
     size_t depth = 0, most = s->attr->stack_max ? s->attr->stack_max : USUAL_DEPTH;
     int err = 0;
-    r->top = r->cap;
     if (s->chain)
         err = push_chain(r, space, s, &depth);
     else if (s->ip)
@@ -129,47 +145,68 @@ static int push_stack(reader *r, fg__space *space, const fg__perf_sample *s) {
     return err || !copied ? err : push_copy(r, space, s);
 }
 
-/* What weighs nothing is counted: see set_types. */
-static bool is_counted(const reader *r) {
-    return r->d.column_count == 1 && !r->has_period;
+/* A thread is back on a CPU: what it did until then is a wait. */
+static int end_wait(reader *r, uint32_t thread, uint64_t time) {
+    uint64_t ns;
+    const fg__perf_wait *wait = fg__perf_wait_ends(&ns, &r->d, thread, time);
+    if (!wait) return 0;
+    fg__perf_sample s = {.attr = r->d.waits.attr, .time = time, .period = ns, .has_period = true};
+    return add_stack(r, &s, wait->frames, wait->n);
 }
 
-static int add_stack(reader *r, uint64_t time, const int64_t *values, size_t column) {
-    fg_profile *p = r->d.p;
-    const uint32_t *stack = r->stack + r->top;
-    size_t n = r->cap - r->top;
-    uint32_t id;
-    int err = fg__stack_add(p, stack, n, fg__stack_hash(stack, n), values, &id);
-    if (err || !r->d.options->slices || time > INT64_MAX) return err;
-    if (r->samples == 1) r->slice_column = is_counted(r) ? 1 : column;
-    if (!values[r->slice_column]) return 0;
-    return fg__slices_add(&r->slices, p->ctx, (int64_t)time, id, values[r->slice_column]);
+/* A thread leaves its CPU, and another one may come back with that: pushes the innermost frame. */
+static int leave(uint32_t *state, reader *r, const fg__perf_sample *s) {
+    uint32_t id, next = fg__perf_who_is_next(&r->d, s);
+    *state = fg__perf_wait_leaves(&r->d, s);
+    if (!r->first_time) r->first_time = s->time;
+    int err = next == FG__NONE ? 0 : end_wait(r, next, s->time);
+    if (err || *state == FG__STATE_GONE) return err;
+    fg_frame frame = {.name = fg__wait_state_name(*state), .kind = FG_KIND_WAITING};
+    err = fg_profile_frame(&id, r->d.p, &frame);
+    return err ? err : push(r, id);
+}
+
+static int on_switch(reader *r, const fg__perf_record *record) {
+    if (!r->d.waits.attr) return 0;
+    uint32_t thread = fg__perf_who_returns(&r->d, record->at);
+    return thread == FG__NONE ? 0 : end_wait(r, thread, record->time);
+}
+
+/* Who waits still has waited until the end. */
+static int end_waits(reader *r) {
+    int err = 0;
+    uint64_t time = r->d.record_count ? r->d.records[r->d.record_count - 1].time : 0;
+    for (size_t i = 0; i < r->d.waits.n && !err; i++) err = end_wait(r, (uint32_t)i, time);
+    return err;
 }
 
 static int on_sample(reader *r, const uint8_t *record) {
     fg__perf_sample s;
     fg__perf_thread_state *t;
-    uint32_t outermost;
+    uint32_t outermost, state = FG__STATE_RUNNABLE;
     if (!fg__perf_sample_parse(&s, &r->d, record)) {
         r->d.damaged++;
         return 0;
     }
     if (s.attr->column < 0) return 0;
-    int err = fg__perf_thread_of(&t, &r->d, s.pid, s.tid);
+    bool waits = s.attr == r->d.waits.attr;
+    r->top = r->cap;
+    int err = waits ? leave(&state, r, &s) : 0;
+    if (err || state == FG__STATE_GONE) return err;
+    size_t before = r->cap - r->top;
+    err = fg__perf_thread_of(&t, &r->d, s.pid, s.tid);
     if (!err) err = push_stack(r, r->d.processes[t->process].space, &s);
     if (err) return err;
-    if (r->top == r->cap) {
+    if (r->cap - r->top == before) {
         r->empty++;
         return 0;
     }
     err = thread_frame(&outermost, r, t, &s);
     if (!err) err = push(r, outermost);
     if (err) return err;
-    count_sample(r, &s);
-    int64_t values[FG_MAX_TYPES] = {0};
-    if (r->d.column_count == 1) values[1] = 1;
-    values[s.attr->column] = s.period <= INT64_MAX ? (int64_t)s.period : INT64_MAX;
-    return add_stack(r, s.time, values, (size_t)s.attr->column);
+    const uint32_t *frames = r->stack + r->top;
+    size_t n = r->cap - r->top;
+    return waits ? fg__perf_wait_begins(&r->d, &s, state, frames, n) : add_stack(r, &s, frames, n);
 }
 
 static void on_lost(fg__recording *d, const uint8_t *record) {
@@ -188,10 +225,12 @@ static int replay(reader *r) {
             err = on_sample(r, record);
         else if (type == FG__RECORD_LOST || type == FG__RECORD_LOST_SAMPLES)
             on_lost(&r->d, record);
+        else if (type == FG__RECORD_SWITCH || type == FG__RECORD_SWITCH_CPU_WIDE)
+            err = on_switch(r, &r->d.records[i]);
         else
             err = fg__perf_on_task(&r->d, record);
     }
-    return err;
+    return err ? err : end_waits(r);
 }
 
 /* ---- the profile --------------------------------------------------------------------------------------- */
@@ -267,6 +306,8 @@ static int fail_empty(reader *r) {
     else if (r->d.options->event && names.n)
         err = fg__fail(ctx, FG_EEMPTY, "%s: perf.data: no sample of the event \"%s\"; there are: %.*s",
                        r->d.in->name, r->d.options->event, (int)names.n, names.bytes);
+    else if (r->d.waits.attr)
+        err = fg__fail(ctx, FG_EEMPTY, "%s: perf.data: no thread waited in a way that counts", r->d.in->name);
     else
         err = fg__fail(ctx, FG_EEMPTY, "%s: perf.data: no samples: did the program run while perf recorded?",
                        r->d.in->name);
@@ -289,6 +330,7 @@ static int read_records(reader *r) {
     fg__bytes data;
     int err = fg__perf_read_header(&r->d, &data);
     if (!err) err = fg__perf_find_records(&r->d, data);
+    if (!err) err = fg__perf_waits_find(&r->d);
     if (!err) err = fg__perf_set_columns(&r->d);
     if (!err) fg__perf_set_kernel(&r->d, 0);
     if (!err) err = replay(r);
@@ -299,6 +341,7 @@ static int read_records(reader *r) {
 static void release(reader *r) {
     fg_ctx *ctx = r->d.p->ctx;
     fg__symbols_free(r->d.symbols);
+    fg__perf_waits_free(&r->d);
     void *blocks[] = {r->d.attrs,     r->d.ids,
                       r->d.builds,    r->d.build_index.slots,
                       r->d.records,   r->d.rest.bytes,

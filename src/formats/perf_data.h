@@ -8,12 +8,14 @@
  *   perf_records.c  finding the records: as they lie in the file, out of a pipe, compressed
  *   perf_sample.c   a sample taken apart
  *   perf_tasks.c    processes and threads: names, forks, mappings
+ *   perf_waits.c    how long threads were off their CPUs, where switches were recorded
  */
 #ifndef FG_PERF_DATA_H
 #define FG_PERF_DATA_H
 
 #include <zstd.h>
 #include "formats/perf.h"
+#include "formats/waits.h"
 #include "symbols/symbols.h"
 
 /* ---- bytes --------------------------------------------------------------------------------------------- */
@@ -93,7 +95,7 @@ typedef struct fg__perf_attr {
     uint32_t type;
     uint64_t config, period, sample_type, read_format, branch_type, regs_user;
     uint16_t stack_max; /* frames that a call chain has at most; 0: as many as the kernel takes by itself */
-    bool by_frequency, sample_id_all;
+    bool by_frequency, sample_id_all, switches;
     int column;    /* its values are in; -1: its samples are not read */
     char name[64]; /* "" until it is known */
 } fg__perf_attr;
@@ -121,6 +123,8 @@ enum {
     FG__RECORD_SAMPLE = 9,
     FG__RECORD_MMAP2 = 10,
     FG__RECORD_LOST_SAMPLES = 13,
+    FG__RECORD_SWITCH = 14,
+    FG__RECORD_SWITCH_CPU_WIDE = 15,
     FG__RECORD_USER = 64, /* from here on they are not the kernel's, but perf's own */
     FG__RECORD_HEADER_ATTR = 64,
     FG__RECORD_TRACING_DATA = 66,
@@ -138,6 +142,7 @@ enum {
     FG__MISC_KERNEL = 1,
     FG__MISC_USER = 2,
     FG__MISC_DATA = 1 << 13, /* of an mmap: of memory that is not executed; of a comm: by exec */
+    FG__MISC_SWITCH_OUT = 1 << 13,
     FG__MISC_BUILD_ID = 1 << 14,
     FG__MISC_BUILD_ID_SIZE = 1 << 15
 };
@@ -175,6 +180,8 @@ typedef struct fg__perf_sample {
     uint64_t regs_abi;           /* 0: no registers */
     const uint8_t *regs, *stack; /* NULL: none */
     uint64_t stack_size;
+    const uint8_t *raw; /* what the tracepoint tells */
+    uint32_t raw_size;
 } fg__perf_sample;
 
 /* ---- tasks --------------------------------------------------------------------------------------------- */
@@ -191,6 +198,26 @@ typedef struct fg__perf_thread_state {
     char comm[32];
     uint32_t frame; /* its outermost frame; FG__NONE: not made since its name was set */
 } fg__perf_thread_state;
+
+/* ---- waits --------------------------------------------------------------------------------------------- */
+
+/* Where a thread waits: frames, innermost first. */
+typedef struct fg__perf_wait {
+    uint64_t since;
+    uint32_t state;
+    uint32_t *frames;
+    size_t n, cap;
+    bool goes_on;
+} fg__perf_wait;
+
+typedef struct fg__perf_waits {
+    const fg__perf_attr *attr; /* whose samples are the begins of waits; NULL: the recording is of no waits */
+    uint32_t state_at, next_at; /* where prev_state and next_pid are in their raw data */
+    bool by_next;               /* a thread is back when it is the next of another one */
+    fg__wait_filter filter;
+    fg__perf_wait *of; /* by the index of the thread */
+    size_t n, cap;
+} fg__perf_waits;
 
 /* ---- all of it ----------------------------------------------------------------------------------------- */
 
@@ -229,6 +256,8 @@ typedef struct fg__recording {
     fg__perf_thread_state *threads;
     size_t thread_count, thread_cap;
     fg__table thread_index;
+    fg__bytes tracing; /* what the kernel says of tracepoints */
+    fg__perf_waits waits;
     int64_t lost;
     uint64_t damaged; /* records that are too short for what they should hold */
 } fg__recording;
@@ -250,10 +279,28 @@ int fg__perf_find_records(fg__recording *d, fg__bytes data);
 /* perf_sample.c */
 uint64_t fg__perf_time_of(const fg__recording *d, const uint8_t *record);
 bool fg__perf_sample_parse(fg__perf_sample *out, const fg__recording *d, const uint8_t *record);
+/* The thread that a record is of, which is no sample; 0: it does not say so. */
+uint32_t fg__perf_tid_of(const fg__recording *d, const uint8_t *record);
 /* perf_tasks.c */
+/* Its index; FG__NONE: nothing is known of it. */
+uint32_t fg__perf_find_thread(const fg__recording *d, uint32_t tid);
 /* Tell the symbols which kernel it was; `text` is where it had _text, 0 where that is not known. */
 void fg__perf_set_kernel(fg__recording *d, uint64_t text);
 int fg__perf_on_task(fg__recording *d, const uint8_t *record);
 int fg__perf_thread_of(fg__perf_thread_state **out, fg__recording *d, uint32_t pid, uint32_t tid);
+/* perf_waits.c */
+/* Whether the recording is of waits: sets d->waits.attr. Records are known, columns are not yet. */
+int fg__perf_waits_find(fg__recording *d);
+/* A thread leaves its CPU: in which state. FG__STATE_GONE: that is no wait, or none that counts. */
+uint32_t fg__perf_wait_leaves(fg__recording *d, const fg__perf_sample *s);
+/* … and these are its frames; it is known as a thread. */
+int fg__perf_wait_begins(fg__recording *d, const fg__perf_sample *s, uint32_t state, const uint32_t *frames,
+                         size_t n);
+/* It is back: the wait, valid until its next one, and its time. NULL: there was none that counts. */
+const fg__perf_wait *fg__perf_wait_ends(uint64_t *ns, fg__recording *d, uint32_t thread, uint64_t time);
+/* The thread that comes back with this record of a switch, or when this sample's one leaves; FG__NONE: none. */
+uint32_t fg__perf_who_returns(const fg__recording *d, const uint8_t *record);
+uint32_t fg__perf_who_is_next(const fg__recording *d, const fg__perf_sample *s);
+void fg__perf_waits_free(fg__recording *d);
 
 #endif

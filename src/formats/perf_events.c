@@ -75,7 +75,7 @@ static int set_column(fg__recording *d, fg__perf_attr *a) {
     }
     if (d->column_count == FG_MAX_TYPES) return 0;
     a->column = (int)d->column_count++;
-    return add_column(d, name);
+    return a == d->waits.attr ? fg_profile_add_type(d->p, "offcpu", "nanoseconds") : add_column(d, name);
 }
 
 int fg__perf_set_columns(fg__recording *d) {
@@ -95,7 +95,7 @@ int fg__perf_set_columns(fg__recording *d) {
     if (event && d->column_count) d->column_count = 1;
     if (!d->column_count)
         return err ? err : add_column(d, (fg__slice){"none", 4}); /* no sample will be read */
-    return err || d->column_count > 1 ? err : fg_profile_add_type(d->p, "samples", "count");
+    return err || d->column_count > 1 ? err : fg_profile_add_type(d->p, d->waits.attr ? "waits" : "samples", "count");
 }
 
 int fg__perf_event_names(fg__buffer *out, const fg__recording *d, bool with_column) {

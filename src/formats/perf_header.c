@@ -4,6 +4,7 @@
 
 enum { FILE_HEADER = 104, PIPE_HEADER = 16, ATTR_MIN = 64, ATTRS_MAX = 4096, IDS_MAX = 1 << 22 };
 enum {
+    FEATURE_TRACING_DATA = 1,
     FEATURE_BUILD_ID = 2,
     FEATURE_HOSTNAME = 3,
     FEATURE_OSRELEASE = 4,
@@ -21,7 +22,7 @@ static uint64_t field(fg__bytes attr, size_t at) {
 }
 
 int fg__perf_add_attr(fg__recording *d, fg__bytes attr, fg__bytes ids) {
-    enum { FREQUENCY = 1 << 10, ID_ALL = 1 << 18 };
+    enum { FREQUENCY = 1 << 10, ID_ALL = 1 << 18, SWITCHES = 1 << 26 };
     fg_ctx *ctx = d->p->ctx;
     if (fg__bytes_left(&attr) < ATTR_MIN || d->attr_count == ATTRS_MAX) return 0;
     int err = fg__grow(ctx, &d->attrs, &d->attr_cap, d->attr_count + 1, sizeof *d->attrs);
@@ -37,7 +38,8 @@ int fg__perf_add_attr(fg__recording *d, fg__bytes attr, fg__bytes ids) {
                          .regs_user = field(attr, 80),
                          .stack_max = (uint16_t)(field(attr, 104) >> 32),
                          .by_frequency = flags & FREQUENCY,
-                         .sample_id_all = flags & ID_ALL};
+                         .sample_id_all = flags & ID_ALL,
+                         .switches = flags & SWITCHES};
     for (; fg__bytes_left(&ids) >= 8 && d->id_count < IDS_MAX && !err;) {
         err = fg__grow(ctx, &d->ids, &d->id_cap, d->id_count + 1, sizeof *d->ids);
         if (!err) d->ids[d->id_count++] = (fg__perf_id){fg__bytes_64(&ids), (uint32_t)d->attr_count};
@@ -89,6 +91,11 @@ static int on_cmdline(fg__recording *d, fg__bytes b) {
     if (!err) return set_text(d, "target", &value);
     fg_free(d->p->ctx, value.bytes);
     return err;
+}
+
+static int on_tracing_data(fg__recording *d, fg__bytes b) {
+    d->tracing = b;
+    return 0;
 }
 
 static int on_arch(fg__recording *d, fg__bytes b) {
@@ -147,7 +154,8 @@ int fg__perf_feature(fg__recording *d, uint64_t feature, fg__bytes content) {
         int (*read)(fg__recording *d, fg__bytes content);
     } readers[] = {{FEATURE_BUILD_ID, on_build_ids},  {FEATURE_HOSTNAME, on_hostname},
                    {FEATURE_OSRELEASE, on_osrelease}, {FEATURE_ARCH, on_arch},
-                   {FEATURE_CMDLINE, on_cmdline},     {FEATURE_EVENT_DESC, on_event_desc}};
+                   {FEATURE_CMDLINE, on_cmdline},     {FEATURE_EVENT_DESC, on_event_desc},
+                   {FEATURE_TRACING_DATA, on_tracing_data}};
     for (size_t i = 0; i < sizeof readers / sizeof *readers; i++)
         if (readers[i].feature == feature) return readers[i].read(d, content);
     return 0;

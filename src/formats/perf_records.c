@@ -161,7 +161,9 @@ static int walk(fg__recording *d, fg__bytes *data, bool packed) {
             err = on_own(d, record, type);
         if (err) return err;
         uint64_t tail = tail_of(record, type);
-        if (tail && !fg__bytes_skip(data, tail)) break;
+        const uint8_t *behind = tail ? fg__bytes_skip(data, tail) : NULL;
+        if (tail && !behind) break;
+        if (type == FG__RECORD_TRACING_DATA) d->tracing = (fg__bytes){behind, data->p, false};
     }
     return 0;
 }

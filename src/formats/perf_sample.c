@@ -47,6 +47,16 @@ uint64_t fg__perf_time_of(const fg__recording *d, const uint8_t *record) {
     return fg__bytes_64(&b);
 }
 
+uint32_t fg__perf_tid_of(const fg__recording *d, const uint8_t *record) {
+    const uint64_t behind = FG__SAMPLE_TID | FG__SAMPLE_TIME | FG__SAMPLE_ID | FG__SAMPLE_STREAM_ID |
+                            FG__SAMPLE_CPU | FG__SAMPLE_IDENTIFIER;
+    const fg__perf_attr *a = d->attrs;
+    size_t size = fg__record_size(record), back = a ? 8 * bits(a->sample_type & behind) : 0;
+    if (!a || !a->sample_id_all || !(a->sample_type & FG__SAMPLE_TID) || back + FG__RECORD_HEADER > size)
+        return 0;
+    return fg__load32(record + size - back + 4);
+}
+
 static void skip_read(fg__bytes *b, uint64_t format) {
     enum { TIMES = 3, ID = 4, GROUP = 8, LOST = 16 };
     unsigned each = 1 + bits(format & (ID | LOST)), times = bits(format & TIMES);
@@ -69,8 +79,8 @@ static void skip_branches(fg__bytes *b, uint64_t branch_type) {
 
 static void take_stack(fg__perf_sample *s, fg__bytes *b, const fg__perf_attr *a) {
     if (a->sample_type & FG__SAMPLE_RAW) {
-        uint32_t n = fg__bytes_32(b);
-        fg__bytes_skip(b, n);
+        s->raw_size = fg__bytes_32(b);
+        s->raw = fg__bytes_skip(b, s->raw_size);
     }
     if (a->sample_type & FG__SAMPLE_BRANCH_STACK) skip_branches(b, a->branch_type);
     if (a->sample_type & FG__SAMPLE_REGS_USER) {

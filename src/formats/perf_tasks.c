@@ -41,6 +41,10 @@ static int process_of(uint32_t *out, fg__recording *d, uint32_t pid) {
     return 0;
 }
 
+uint32_t fg__perf_find_thread(const fg__recording *d, uint32_t tid) {
+    return d->thread_index.slots ? find(&d->thread_index, tid, tid_at, d) : FG__NONE;
+}
+
 int fg__perf_thread_of(fg__perf_thread_state **out, fg__recording *d, uint32_t pid, uint32_t tid) {
     fg_ctx *ctx = d->p->ctx;
     uint32_t process, i = find(&d->thread_index, tid, tid_at, d);

@@ -96,6 +96,9 @@ static const fg__option read_rows[] = {
     {"no_demangle", FG__OPTION_BOOL, offsetof(fg_read_options, mangled)},
     {"event_filter", FG__OPTION_TEXT, offsetof(fg_read_options, event)},
     {"slices", FG__OPTION_BOOL, offsetof(fg_read_options, slices)},
+    {"min_wait", FG__OPTION_NUMBER, offsetof(fg_read_options, min_wait)},
+    {"max_wait", FG__OPTION_NUMBER, offsetof(fg_read_options, max_wait)},
+    {"wait_states", FG__OPTION_WORDS, offsetof(fg_read_options, wait_states)},
     {NULL, FG__OPTION_ANY, 0},
 };
 
@@ -121,6 +124,10 @@ static const fg__option read_rows[] = {
  *   a perf.data
  * @tparam[opt=false] boolean options.slices keep what each slice of time gave, where the input tells when samples were
  *   taken: see Profile:slices
+ * @tparam[opt] number options.min_wait perf.data of sched:sched_switch: leave out waits that are shorter, in seconds
+ * @tparam[opt] number options.max_wait and those that are longer
+ * @tparam[opt] {string,...} options.wait_states and all but those in these states: "sleeping", "uninterruptible", "runnable",
+ *   "stopped", "traced"
  * @treturn Profile|nil nil, message, code: "IO", "FORMAT", "EMPTY", "LIMIT", "INVAL"
  * @usage local p = assert(fg.read "stacks.folded")
  */

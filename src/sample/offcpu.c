@@ -2,7 +2,6 @@
 #include "sample/offcpu.h"
 #include <dirent.h>
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -10,64 +9,15 @@
 #include <unistd.h>
 #include "sys/rights.h"
 
-/* ---- states -------------------------------------------------------------------------------------------- */
-
-/* By the bits of prev_state (trace/events/sched.h); a thread that was only pushed aside has none of them. */
-static const struct state {
-    uint64_t bit;
-    const char *name;
-} states[] = {
-    [FG__STATE_RUNNABLE] = {0, "runnable"}, /* others have the CPU */
-    {0x01, "sleeping"},                     /* until something happens, or a signal */
-    {0x02, "uninterruptible"},              /* a disk, mostly */
-    {0x04, "stopped"},
-    {0x08, "traced"},
-    {0x40, "parked"},
-    {0x80, "idle"},
-};
-enum { STATES = sizeof states / sizeof *states, LEAVING = 0x30 };
-
-uint32_t fg__offcpu_state(uint64_t prev_state) {
-    if (prev_state & LEAVING) return FG__STATE_GONE;
-    for (uint32_t i = 1; i < STATES; i++)
-        if (prev_state & states[i].bit) return i;
-    return FG__STATE_RUNNABLE;
-}
-
-static int set_states(fg__offcpu *s, const char *const *names) {
-    s->states = names ? 0 : UINT32_MAX;
-    for (; names && *names; names++) {
-        uint32_t i = 0;
-        while (i < STATES && strcmp(states[i].name, *names) != 0) i++;
-        if (i == STATES)
-            return fg__fail(s->base.ctx, FG_EINVAL, "no thread waits in the state \"%s\"", *names);
-        s->states |= 1u << i;
-    }
-    return 0;
-}
-
-bool fg__offcpu_counts(const fg__offcpu *s, uint32_t state, uint64_t ns) {
-    return s->states >> state & 1 && ns >= s->min && ns <= s->max;
-}
-
 /* ---- open ---------------------------------------------------------------------------------------------- */
-
-static int check_limits(fg__offcpu *s, const fg__offcpu_options *o) {
-    s->min = (uint64_t)llround(fmin(o->min, 1e9) * 1e9);
-    s->max = o->max > 0 ? (uint64_t)llround(fmin(o->max, 1e9) * 1e9) : UINT64_MAX;
-    if (s->min > s->max)
-        return fg__fail(s->base.ctx, FG_EINVAL, "no wait is at least %g s (--min) and at most %g s (--max)",
-                        o->min, o->max);
-    s->with_cpu = o->cpu;
-    s->cpu_rate = o->base.rate > 0 ? o->base.rate : 99;
-    return set_states(s, o->states);
-}
 
 int fg__offcpu_open(fg__offcpu *s, const fg__offcpu_options *o) {
     fg_ctx *ctx = s->base.ctx;
     uint32_t space;
     s->pidfd = -1;
-    int err = check_limits(s, o);
+    s->with_cpu = o->cpu;
+    s->cpu_rate = o->base.rate > 0 ? o->base.rate : 99;
+    int err = fg__wait_filter_set(&s->filter, ctx, o->min, o->max, o->states);
     if (!err && !o->base.pid) err = fg__fail(ctx, FG_EINVAL, "whose waiting? a process: --pid 4242");
     if (!err && o->base.pid > INT32_MAX) err = fg__rights_refused(ctx, FG__RIGHT_PERF, o->base.pid, ESRCH);
     if (!err) err = fg__rights_process(ctx, o->base.pid);
@@ -225,7 +175,7 @@ static int name_stack(fg__offcpu *s, fg__frames *frames, size_t i) {
     if (!raws->counts[i]) return 0; /* no wait there was of the kind that counts */
     frames->n = 0;
     if (waker) err = add_waker(s, frames, waker - 1);
-    if (!err && !on) err = fg__watch_word(&s->watch, frames, p, states[state].name, FG_KIND_WAITING);
+    if (!err && !on) err = fg__watch_word(&s->watch, frames, p, fg__wait_state_name(state), FG_KIND_WAITING);
     size_t from = frames->n;
     if (!err) err = add_kernel(s, frames, key, addresses);
     if (!err && s->with_cpu && !on) err = make_waiting(p, frames->ids + from, frames->n - from);

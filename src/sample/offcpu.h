@@ -11,6 +11,7 @@
 #ifndef FG_SAMPLE_OFFCPU_H
 #define FG_SAMPLE_OFFCPU_H
 
+#include "formats/waits.h"
 #include "sample/watch.h"
 
 typedef struct fg__offcpu_options {
@@ -34,7 +35,7 @@ typedef struct fg__offcpu_options {
         FG__NAMING_ROWS(fg__offcpu_options, naming)
 
 /* What the tag of a raw stack says: how it waited, in the low byte, and who woke it: its raw stack + 1, or 0. */
-enum { FG__STATE_RUNNABLE, FG__STATE_GONE = 254, FG__STATE_ON_CPU = 255, FG__WAKER_SHIFT = 8 };
+enum { FG__STATE_ON_CPU = 255, FG__WAKER_SHIFT = 8 };
 
 /* A thread, as long as it is watched. */
 typedef struct fg__waiting {
@@ -49,8 +50,7 @@ typedef struct fg__offcpu {
     fg__raws wakers;
     uint32_t pid;
     int pidfd; /* readable when the process has ended; -1: not known */
-    uint64_t min, max;
-    uint32_t states; /* a set of 1 << state */
+    fg__wait_filter filter;
     bool with_cpu;
     double cpu_rate;
     fg__waiting *threads;
@@ -63,10 +63,6 @@ typedef struct fg__offcpu {
 int fg__offcpu_open(fg__offcpu *s, const fg__offcpu_options *o);
 void fg__offcpu_close(fg__offcpu *s);
 bool fg__offcpu_ended(const fg__offcpu *s);
-/* The state of a thread that is switched out, by what the kernel calls prev_state; FG__STATE_GONE: it ends. */
-uint32_t fg__offcpu_state(uint64_t prev_state);
-/* Whether so long a wait in this state counts. */
-bool fg__offcpu_counts(const fg__offcpu *s, uint32_t state, uint64_t ns);
 /* The entry of a thread, new where it is not known. Valid until the next call. */
 int fg__offcpu_thread(fg__waiting **out, fg__offcpu *s, uint32_t tid);
 /* Frames for all raw stacks, the quality record, metadata. `engine`: how it was measured. */

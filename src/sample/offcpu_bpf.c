@@ -39,10 +39,10 @@ static int check_options(struct bpf_sampler *s, const fg__offcpu_options *o) {
 }
 
 static unsigned state_bits(const fg__offcpu *s) {
-    unsigned set = s->states & 1; /* runnable */
+    unsigned set = s->filter.states & 1; /* runnable */
     for (unsigned bit = 1; bit < 0x100; bit <<= 1) {
-        uint32_t state = fg__offcpu_state(bit);
-        if (state != FG__STATE_GONE && s->states >> state & 1) set |= bit << 1;
+        uint32_t state = fg__wait_state(bit);
+        if (state != FG__STATE_GONE && s->filter.states >> state & 1) set |= bit << 1;
     }
     return set;
 }
@@ -50,8 +50,8 @@ static unsigned state_bits(const fg__offcpu *s) {
 static int settings_of(struct offcpu_settings *out, const fg__offcpu *s, const fg__offcpu_options *o) {
     struct stat pidns;
     if (stat("/proc/self/ns/pid", &pidns)) return -errno;
-    *out = (struct offcpu_settings){.min = s->min,
-                                    .max = s->max,
+    *out = (struct offcpu_settings){.min = s->filter.min,
+                                    .max = s->filter.max,
                                     .pidns = pidns.st_ino,
                                     .tgid = s->pid,
                                     .wakers = o->wakers,
@@ -156,7 +156,7 @@ static int add_sum(struct bpf_sampler *s, const struct offcpu_key *of, const str
         if (!err) err = fg__raws_find(&id, ctx, &s->off.wakers, &waker, s->off.addresses);
     }
     if (!err) err = read_side(&key, s, &s->off.watch.raws, &of->waiter);
-    key.tag = fg__offcpu_state(of->state) | (id + 1) << FG__WAKER_SHIFT;
+    key.tag = fg__wait_state(of->state) | (id + 1) << FG__WAKER_SHIFT;
     return err ? err
                : fg__raws_add(ctx, &s->off.watch.raws, &key, s->off.addresses, (int64_t)sum->count,
                               (int64_t)sum->ns);
@@ -181,7 +181,7 @@ static int read_starts(struct bpf_sampler *s) {
     for (void *last = NULL; !err && bpf_map_get_next_key(s->starts, last, &id) == 0; last = &id) {
         if (bpf_map_lookup_elem(s->starts, &id, &start) || now < start.since) continue;
         struct offcpu_sum sum = {now - start.since, 1};
-        if (fg__offcpu_counts(&s->off, fg__offcpu_state(start.key.state), sum.ns))
+        if (fg__wait_counts(&s->off.filter, fg__wait_state(start.key.state), sum.ns))
             err = add_sum(s, &start.key, &sum);
     }
     return err;

@@ -128,8 +128,8 @@ static int on_leave(struct events_sampler *s, const fg__record *record) {
         return 0;
     }
     memcpy(&prev_state, sample.raw + s->state_at, sizeof prev_state);
-    uint32_t state = fg__offcpu_state(prev_state);
-    if (state == FG__STATE_GONE || !(s->off.states >> state & 1)) return 0;
+    uint32_t state = fg__wait_state(prev_state);
+    if (state == FG__STATE_GONE || !(s->off.filter.states >> state & 1)) return 0;
     thread->since = record->time;
     return stack_of(&thread->stack, s, &s->switches, record, &sample, state);
 }
@@ -138,7 +138,7 @@ static void end_wait(struct events_sampler *s, fg__waiting *thread, uint64_t tim
     fg__raws *raws = &s->off.watch.raws;
     if (thread->stack == FG__NONE || time < thread->since) return;
     uint64_t ns = time - thread->since;
-    if (fg__offcpu_counts(&s->off, raws->keys[thread->stack].tag, ns))
+    if (fg__wait_counts(&s->off.filter, raws->keys[thread->stack].tag, ns))
         fg__raws_count(raws, thread->stack, 1, (int64_t)ns);
     thread->stack = FG__NONE;
 }
