@@ -1,4 +1,5 @@
 local fg = require "flamegraph"
+local record = require "flamegraph.record"
 
 -- A process is watched for half a minute unless told otherwise.
 local function sampled(sampler)
@@ -13,6 +14,7 @@ local function sampled(sampler)
       states = args.state,
       wakers = args.wakers,
       cpu = args.cpu,
+      no_inherit = args.no_inherit,
       unwind = args.unwind,
       stack = args.stack,
       inline = args.inline,
@@ -125,6 +127,23 @@ local function may_bpftrace(args)
   return fg.right "bpf"
 end
 
+-- ---- perf record --------------------------------------------------------------------------------------------------
+
+-- Each sched:sched_switch of the process's threads is a sample, and a record says when the thread is back.
+local function recorded(args)
+  local words = { "--switch-events", "--event", "sched:sched_switch", "--count", "1", "--pid", args.pid }
+  table.move({ "--", "sleep", args.duration }, 1, 3, #words + 1, words)
+  return record(words, { unwind = args.unwind, stack = args.stack, pid = args.pid,
+    read = { min_wait = args.min, max_wait = args.max, wait_states = args.state, lines = args.lines,
+      inline = args.inline, no_demangle = args.no_demangle } })
+end
+
+local function may_record(args)
+  if args and (args.cpu or args.wakers) then return nil, "it has neither --cpu nor --wakers", "--engine tracepoints" end
+  if args and args.no_inherit then return nil, "without children it has no threads either", "--engine tracepoints" end
+  return fg.right "perf_trace"
+end
+
 -- ---- built in ---------------------------------------------------------------------------------------------------
 
 -- The BPF program sums in the kernel and costs least, but it walks stacks by frame pointers alone: most C libraries
@@ -139,7 +158,7 @@ return fg.collector {
   summary = "Profile where a program waits: sleep, locks, disks, the network, or for a CPU",
   description = "Sums the time that the threads of a process spend off the CPU by what they were doing, in user space "
     .. "and in the kernel. The innermost frame says how: sleeping, uninterruptible (a disk, mostly), runnable (others "
-    .. "had the CPU). Processes that it starts are not in the picture.",
+    .. "had the CPU). The processes that it starts are in the picture, but for the engines bpf and bpftrace.",
   examples = {
     "flame-graph offcpu --pid 4242 --duration 30",
     "flame-graph offcpu 4242 --min 1ms --state uninterruptible",
@@ -160,6 +179,7 @@ return fg.collector {
     { "unwind", type = "enum", choices = { "fp", "dwarf" }, default = "fp",
       help = "how stacks are walked: frame pointers, or call frame information, which needs none and costs more" },
     { "stack", type = "size", help = "with --unwind dwarf: how much of each stack is copied; otherwise 8k" },
+    { "no_inherit", type = "boolean", help = "leave out the processes that it starts" },
     { "inline", type = "boolean", help = "show inlined calls as frames (needs debug information)" },
     { "lines", type = "boolean", help = "keep source lines apart (needs debug information)" },
     { "no_demangle", type = "boolean", help = "names of C++ and Rust as the linker has them" },
@@ -172,5 +192,7 @@ return fg.collector {
       check = function() return fg.right "bpf" end },
     { name = "bpftrace", summary = "what bpftrace prints", collect = traced, check = may_bpftrace,
       needs = { "bpftrace", "sudo apt install bpftrace" } },
+    { name = "perf", summary = "perf record, each sched:sched_switch", collect = recorded, check = may_record,
+      needs = { "perf", "sudo apt install linux-perf" } },
   },
 }

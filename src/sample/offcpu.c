@@ -1,9 +1,6 @@
 /* What the samplers of off-CPU time have in common. */
 #include "sample/offcpu.h"
-#include <dirent.h>
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -25,7 +22,7 @@ int fg__offcpu_open(fg__offcpu *s, const fg__offcpu_options *o) {
     if (!err) err = fg__watch_target(s->base.profile, o->base.pid);
     if (err) return err;
     s->pid = (uint32_t)o->base.pid;
-    s->watch.alone = true;
+    s->watch.alone = o->no_inherit;
     s->pidfd = (int)syscall(SYS_pidfd_open, s->pid, 0);
     return fg__watch_space(&space, &s->watch, s->pid);
 }
@@ -33,6 +30,8 @@ int fg__offcpu_open(fg__offcpu *s, const fg__offcpu_options *o) {
 void fg__offcpu_close(fg__offcpu *s) {
     fg__watch_free(&s->watch);
     fg__raws_free(s->base.ctx, &s->wakers);
+    fg_free(s->base.ctx, s->looks);
+    s->looks = NULL;
     fg_free(s->base.ctx, s->threads);
     fg_free(s->base.ctx, s->by_tid.slots);
     s->threads = NULL;
@@ -72,18 +71,8 @@ int fg__offcpu_thread(fg__waiting **out, fg__offcpu *s, uint32_t tid) {
     return 0;
 }
 
-/* Threads that were switched neither in nor out: nobody saw them. */
-static int64_t unseen_threads(const fg__offcpu *s) {
-    char path[64];
-    int64_t n = 0;
-    snprintf(path, sizeof path, "/proc/%u/task", s->pid);
-    DIR *folder = opendir(path);
-    for (struct dirent *entry; folder && (entry = readdir(folder));) {
-        uint32_t tid = (uint32_t)strtoul(entry->d_name, NULL, 10);
-        n += tid && !find_thread(s, tid);
-    }
-    if (folder) closedir(folder);
-    return n;
+bool fg__offcpu_knows(const fg__offcpu *s, uint32_t tid) {
+    return find_thread(s, tid) != NULL;
 }
 
 /* ---- finish -------------------------------------------------------------------------------------------- */
@@ -199,38 +188,24 @@ static int add_types(fg__offcpu *s) {
     return err ? err : fg_meta_set_text(s->base.profile, "default_type", s->with_cpu ? "wall" : "offcpu");
 }
 
-static int refuse_nothing(fg__offcpu *s, int64_t unseen) {
-    const char *target = fg_meta_text(s->base.profile, "target");
-    if (unseen)
-        return fg__fail(
-            s->base.ctx, FG_EEMPTY,
-            "%s did nothing: none of its %lld thread%s woke up, and a wait is seen when it begins or "
-            "ends (a longer --duration, or some work for it)",
-            target, (long long)unseen, unseen == 1 ? "" : "s");
-    return fg__fail(s->base.ctx, FG_EEMPTY, "%s did not wait in a way that counts: nothing to draw", target);
-}
-
-static int describe(fg__offcpu *s, const char *engine, double seconds, int64_t unseen) {
+static int describe(fg__offcpu *s, const char *engine, double seconds) {
     fg_profile *p = s->base.profile;
     struct timespec cpu = {0};
     int err = fg_meta_set_text(p, "engine", engine);
     if (!err) err = fg_meta_set_number(p, "duration", (int64_t)(seconds * 1e9));
-    if (!err && unseen)
-        err = fg_profile_note(p,
-                              "%lld thread%s waited all the time and %s not in the picture: a wait is seen "
-                              "when it begins or ends",
-                              (long long)unseen, unseen == 1 ? "" : "s", unseen == 1 ? "is" : "are");
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
     return err ? err : fg_meta_set_number(p, "sampler_cpu", (int64_t)cpu.tv_sec * 1000000000 + cpu.tv_nsec);
 }
 
 int fg__offcpu_finish(fg__offcpu *s, const char *engine, double seconds) {
-    int64_t unseen = unseen_threads(s);
     fg__frames frames = {0};
-    if (!s->watch.raws.total) return refuse_nothing(s, unseen);
     int err = add_types(s);
     for (size_t i = 0; i < s->watch.raws.n && !err; i++) err = name_stack(s, &frames, i);
+    if (!err) err = fg__offcpu_add_looks(s, &frames, seconds);
     fg_free(s->base.ctx, frames.ids);
+    if (!err && !s->watch.raws.total)
+        err = fg__fail(s->base.ctx, FG_EEMPTY, "%s did not wait in a way that counts: nothing to draw",
+                       fg_meta_text(s->base.profile, "target"));
     if (!err) err = fg__watch_quality(&s->watch, s->base.profile);
-    return err ? err : describe(s, engine, seconds, unseen);
+    return err ? err : describe(s, engine, seconds);
 }

@@ -6,7 +6,8 @@
  *   thread:  ──running──┤ switched out: stack, state          ├──running──▶
  *                       └──────── nanoseconds off CPU ────────┘ switched in
  *
- * and offcpu.c is what they have in common: the options, which waits count, and the profile.
+ * and offcpu.c is what they have in common: the options, which waits count, and the profile. Threads that wait all the
+ * time are looked at once, at the end (offcpu_look.c).
  */
 #ifndef FG_SAMPLE_OFFCPU_H
 #define FG_SAMPLE_OFFCPU_H
@@ -19,6 +20,7 @@ typedef struct fg__offcpu_options {
     double min, max;           /* seconds: waits that are shorter or longer do not count; 0: all do */
     const char *const *states; /* those that count, by name; NULL: all do */
     bool wakers, cpu;          /* who ends the waits; CPU time of the same period as well */
+    bool no_inherit;           /* leave out the processes that it starts */
     const char *unwind;        /* "fp" or "dwarf" */
     uint64_t stack;            /* bytes of it that are copied, with "dwarf" */
     fg__naming_options naming;
@@ -30,6 +32,7 @@ typedef struct fg__offcpu_options {
         {"states", FG__OPTION_WORDS, offsetof(fg__offcpu_options, states)},                                  \
         {"wakers", FG__OPTION_BOOL, offsetof(fg__offcpu_options, wakers)},                                   \
         {"cpu", FG__OPTION_BOOL, offsetof(fg__offcpu_options, cpu)},                                         \
+        {"no_inherit", FG__OPTION_BOOL, offsetof(fg__offcpu_options, no_inherit)},                           \
         {"unwind", FG__OPTION_TEXT, offsetof(fg__offcpu_options, unwind)},                                   \
         {"stack", FG__OPTION_SIZE, offsetof(fg__offcpu_options, stack)},                                     \
         FG__NAMING_ROWS(fg__offcpu_options, naming)
@@ -44,6 +47,12 @@ typedef struct fg__waiting {
     uint64_t since; /* ns of CLOCK_MONOTONIC */
 } fg__waiting;
 
+/* A thread as it was when watching began. */
+typedef struct fg__look {
+    uint32_t tid;
+    uint64_t switches;
+} fg__look;
+
 typedef struct fg__offcpu {
     fg__sampler base;
     fg__watch watch;
@@ -55,6 +64,8 @@ typedef struct fg__offcpu {
     double cpu_rate;
     fg__waiting *threads;
     size_t thread_n, thread_cap;
+    fg__look *looks;
+    size_t look_n, look_cap;
     fg__table by_tid;
     uint64_t addresses[FG__STACK_DEPTH];
 } fg__offcpu;
@@ -65,6 +76,12 @@ void fg__offcpu_close(fg__offcpu *s);
 bool fg__offcpu_ended(const fg__offcpu *s);
 /* The entry of a thread, new where it is not known. Valid until the next call. */
 int fg__offcpu_thread(fg__waiting **out, fg__offcpu *s, uint32_t tid);
+/* Whether an event has told of a thread. */
+bool fg__offcpu_knows(const fg__offcpu *s, uint32_t tid);
+/* offcpu_look.c. Note how often each thread was switched, once events of them would be seen. */
+int fg__offcpu_look(fg__offcpu *s);
+/* … and draw those that were not switched since: they have waited for so many seconds. */
+int fg__offcpu_add_looks(fg__offcpu *s, fg__frames *frames, double seconds);
 /* Frames for all raw stacks, the quality record, metadata. `engine`: how it was measured. */
 int fg__offcpu_finish(fg__offcpu *s, const char *engine, double seconds);
 

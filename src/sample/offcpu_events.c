@@ -42,7 +42,7 @@ static int check_options(struct events_sampler *s, const fg__offcpu_options *o) 
 
 static struct perf_event_attr attributes(const struct events_sampler *s) {
     struct perf_event_attr attr = {
-        .sample_type = PERF_SAMPLE_CALLCHAIN, .inherit = 1, .inherit_thread = 1, .exclude_hv = 1};
+        .sample_type = PERF_SAMPLE_CALLCHAIN, .inherit = 1, .inherit_thread = s->off.watch.alone, .exclude_hv = 1};
     fg__unwinding_ask(&attr, &s->unwinding);
     return attr;
 }
@@ -50,9 +50,8 @@ static struct perf_event_attr attributes(const struct events_sampler *s) {
 static int refuse(const struct events_sampler *s, const fg__events *e, int error) {
     fg_ctx *ctx = s->off.base.ctx;
     if (error == ENOMEM) return fg__nomem(ctx);
-    if (error == EINVAL)
-        return fg__fail(ctx, FG_EUNSUPPORTED,
-                        "events of a process without its children take Linux 5.13 or newer");
+    if (error == EINVAL && e->attr.inherit_thread)
+        return fg__fail(ctx, FG_EUNSUPPORTED, "--no-inherit takes Linux 5.13 or newer");
     fg__right right = e->unmapped && !e->fd_n ? FG__RIGHT_PERF_BUFFER : FG__RIGHT_PERF_TRACE;
     return fg__rights_refused(ctx, right, s->off.pid, error);
 }
@@ -98,7 +97,8 @@ static int open_events(fg__sampler *base, const void *given) {
     int err = check_options(s, o);
     if (!err) err = fg__offcpu_open(&s->off, o);
     if (!err) err = attach_switches(s);
-    return err ? err : attach_clock(s);
+    if (!err) err = attach_clock(s);
+    return err ? err : fg__offcpu_look(&s->off);
 }
 
 /* ---- run ----------------------------------------------------------------------------------------------- */
