@@ -42,19 +42,21 @@ static int push_address(reader *r, fg__space *space, uint64_t address, bool retu
 /*
  * The kernel's call chain: addresses, and marks between them that say in whose code those that follow are. Behind the
  * mark of the user's code, an address in the kernel's half is nothing that is known: it was no chain of frame pointers.
+ * Nor is one of a virtual machine's guest, whose kernel is another one.
  */
 static int push_chain(reader *r, fg__space *space, const fg__perf_sample *s, size_t *depth) {
-    const uint64_t marks = (uint64_t)-4095, user = (uint64_t)-512;
-    bool first = true, in_user = false;
+    const uint64_t marks = (uint64_t)-4095, user = (uint64_t)-512, guest = (uint64_t)-2048;
+    bool first = true, in_user = false, in_guest = false;
     int err = 0;
     for (uint64_t i = 0; i < s->chain_count && !err; i++) {
         uint64_t address = fg__load64(s->chain + 8 * i);
         if (address >= marks) {
             first = true;
             in_user = address == user;
+            in_guest = address <= guest;
             continue;
         }
-        if (in_user && fg__is_kernel_address(address)) address = 0;
+        if (in_guest || (in_user && fg__is_kernel_address(address))) address = 0;
         err = push_address(r, space, address, !first);
         first = false;
         ++*depth;

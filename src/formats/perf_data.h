@@ -125,6 +125,7 @@ enum {
     FG__RECORD_LOST_SAMPLES = 13,
     FG__RECORD_SWITCH = 14,
     FG__RECORD_SWITCH_CPU_WIDE = 15,
+    FG__RECORD_KSYMBOL = 17,
     FG__RECORD_USER = 64, /* from here on they are not the kernel's, but perf's own */
     FG__RECORD_HEADER_ATTR = 64,
     FG__RECORD_TRACING_DATA = 66,
@@ -287,6 +288,8 @@ uint32_t fg__perf_find_thread(const fg__recording *d, uint32_t tid);
 /* Tell the symbols which kernel it was; `text` is where it had _text, 0 where that is not known. */
 void fg__perf_set_kernel(fg__recording *d, uint64_t text);
 int fg__perf_on_task(fg__recording *d, const uint8_t *record);
+/* Code that the kernel has made as it ran: noted before any sample is looked at. */
+int fg__perf_on_kernel_code(fg__recording *d, const uint8_t *record);
 int fg__perf_thread_of(fg__perf_thread_state **out, fg__recording *d, uint32_t pid, uint32_t tid);
 /* perf_waits.c */
 /* Whether the recording is of waits: sets d->waits.attr. Records are known, columns are not yet. */

@@ -174,6 +174,10 @@ int fg__perf_find_records(fg__recording *d, fg__bytes data) {
     bool cut = fg__bytes_left(&data) || d->rest.n;
     if (cut) err = fg_profile_note(d->p, "the file ends in the middle of a record: what follows is missing");
     fg__perf_attrs_done(d);
-    for (size_t i = 0; i < d->record_count; i++) d->records[i].time = fg__perf_time_of(d, d->records[i].at);
+    for (size_t i = 0; i < d->record_count && !err; i++) {
+        fg__perf_record *r = &d->records[i];
+        r->time = fg__perf_time_of(d, r->at);
+        if (fg__record_type(r->at) == FG__RECORD_KSYMBOL) err = fg__perf_on_kernel_code(d, r->at);
+    }
     return err ? err : sort(d);
 }

@@ -173,6 +173,16 @@ static int on_mmap(fg__recording *d, const uint8_t *record, fg__bytes b, bool se
     return map(d, pid, &m);
 }
 
+int fg__perf_on_kernel_code(fg__recording *d, const uint8_t *record) {
+    enum { GONE = 1 };
+    fg__bytes b = fg__record_body(record);
+    uint64_t address = fg__bytes_64(&b);
+    uint32_t size = fg__bytes_32(&b), kind_and_flags = fg__bytes_32(&b);
+    fg__slice name = fg__bytes_text(&b, fg__bytes_left(&b));
+    if (b.failed || !name.n || kind_and_flags >> 16 & GONE) return 0;
+    return fg__symbols_kernel_code(d->symbols, address, size, name.p, name.n);
+}
+
 int fg__perf_on_task(fg__recording *d, const uint8_t *record) {
     fg__bytes b = fg__record_body(record);
     switch (fg__record_type(record)) {

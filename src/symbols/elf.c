@@ -122,7 +122,36 @@ static bool is_code(Elf *elf, const GElf_Sym *sym, const char *name) {
     return scn && gelf_getshdr(scn, &header) && header.sh_flags & SHF_EXECINSTR;
 }
 
-static int add_symbols(fg__symbol_table *table, fg_ctx *ctx, Elf *elf, Elf_Scn *scn,
+/*
+ * The length of a name without its version, which is the linker's business: "memcpy@@GLIBC_2.14", "memcpy@GLIBC_2.2.5".
+ * Other marks are parts of names: "f@plt", "_f@12", "?f@@YAXXZ".
+ */
+static size_t without_version(const char *name, size_t n) {
+    const char *at = memchr(name, '@', n), *end = name + n;
+    if (!at || at == name || *name == '?') return n;
+    const char *version = at + 1 + (at[1] == '@');
+    if (fg__is_digit(*version) || version == end || strcmp(version, "plt") == 0) return n;
+    for (const char *p = version; p < end; p++)
+        if (*p == '@') return n;
+    return (size_t)(at - name);
+}
+
+static int add_symbol(fg__symbol_table *table, fg__module *m, const GElf_Sym *sym, const char *name,
+                      size_t n) {
+    uint64_t end;
+    if (__builtin_add_overflow(sym->st_value, sym->st_size, &end)) return 0;
+    size_t own = without_version(name, n);
+    fg__symbol symbol = {.start = sym->st_value,
+                         .end = end,
+                         .name = name,
+                         .n = (uint32_t)own,
+                         .frame = FG__NONE,
+                         .rank = rank_of(sym, name, n)};
+    if (own < n) symbol.name = fg__arena_copy(m->symbols->ctx, &m->names, name, own);
+    return symbol.name ? fg__symbol_table_add(m->symbols->ctx, table, &symbol) : FG_ENOMEM;
+}
+
+static int add_symbols(fg__symbol_table *table, fg__module *m, Elf *elf, Elf_Scn *scn,
                        const GElf_Shdr *header) {
     Elf_Data *data = elf_getdata(scn, NULL);
     Elf_Scn *strings_scn = elf_getscn(elf, header->sh_link);
@@ -136,15 +165,7 @@ static int add_symbols(fg__symbol_table *table, fg_ctx *ctx, Elf *elf, Elf_Scn *
         const char *name = (const char *)strings->d_buf + sym.st_name;
         size_t n = strnlen(name, strings->d_size - sym.st_name);
         if (n == strings->d_size - sym.st_name || n > UINT32_MAX || !is_code(elf, &sym, name)) continue;
-        uint64_t end;
-        if (__builtin_add_overflow(sym.st_value, sym.st_size, &end)) continue;
-        err = fg__symbol_table_add(ctx, table,
-                                   &(fg__symbol){.start = sym.st_value,
-                                                 .end = end,
-                                                 .name = name,
-                                                 .n = (uint32_t)n,
-                                                 .frame = FG__NONE,
-                                                 .rank = rank_of(&sym, name, n)});
+        err = add_symbol(table, m, &sym, name, n);
     }
     return err;
 }
@@ -220,7 +241,7 @@ int fg__elf_symbols(fg__symbol_table *table, size_t *added, fg__module *m, Elf *
     for (Elf_Scn *scn = NULL; (scn = elf_nextscn(elf, scn)) && !err;) {
         GElf_Shdr header;
         if (!gelf_getshdr(scn, &header) || header.sh_type != (dynamic ? SHT_DYNSYM : SHT_SYMTAB)) continue;
-        err = add_symbols(table, m->symbols->ctx, elf, scn, &header);
+        err = add_symbols(table, m, elf, scn, &header);
     }
     if (!err && dynamic) err = add_stubs(table, m, elf);
     *added = table->count - before;

@@ -1,9 +1,34 @@
-/* The kernel's symbols: /proc/kallsyms, or a copy of it that perf has kept, if they are those of the right kernel. */
+/*
+ * The kernel's symbols, if they are those of the right kernel:
+ *
+ *      told       what a recording itself says of code that is made as the kernel runs: BPF programs, trampolines
+ *      kept       a copy of /proc/kallsyms that perf record has made: a file, where the kernel makes the text anew for
+ *                 each reader; its own functions keep their places to one another for as long as it is the same build
+ *      running    /proc/kallsyms
+ */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "symbols/module.h"
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "symbols/kallsyms.h"
 
 enum { PATH_LONG = 4352 };
+
+struct fg__kernel {
+    fg__symbol_table told;
+    fg__arena names; /* of those */
+    size_t told_sorted;
+    bool tried, is_running;
+    void *bytes; /* of the copy */
+    size_t size;
+    fg__kallsyms kept, running;
+    fg__buffer text;
+    bool running_read;
+};
+
+/* ---- which kernel -------------------------------------------------------------------------------------- */
 
 /* The build id of the kernel that runs; its size, or 0. */
 static size_t own_build_id(uint8_t *out, fg_ctx *ctx) {
@@ -28,14 +53,17 @@ static size_t own_build_id(uint8_t *out, fg_ctx *ctx) {
     return found;
 }
 
-/* Whether the kernel that runs is the one that the addresses are of. */
+/* Whether the kernel that runs is the one that the addresses are of; if that one is not known, it is. */
 static bool is_running(fg__symbols *s) {
-    uint8_t id[FG__BUILD_ID_MAX];
-    const fg__identity *wanted = &s->kernel_identity;
-    if (!wanted->build_id_size) return true;
-    size_t n = own_build_id(id, s->ctx);
+    fg__identity own = {.build_id_size = 0}, *wanted = &s->kernel_identity;
+    size_t n = own.build_id_size = own_build_id(own.build_id, s->ctx);
+    if (!wanted->build_id_size) {
+        memcpy(wanted->build_id, own.build_id, n);
+        wanted->build_id_size = n;
+        return true;
+    }
     if (n > wanted->build_id_size) n = wanted->build_id_size;
-    return n && memcmp(id, wanted->build_id, n) == 0;
+    return n && memcmp(own.build_id, wanted->build_id, n) == 0;
 }
 
 /* Where perf record keeps the symbols of the kernels that it has seen. False: no home. */
@@ -46,53 +74,130 @@ static bool kept_path(char *path, size_t n, const fg__identity *id) {
     return home && snprintf(path, n, "%s/.debug/[kernel.kallsyms]/%s/kallsyms", home, hex) < (int)n;
 }
 
-/* "ffffffff81000000 T name\t[module]": functions only. */
-static int add_line(fg__symbols *s, fg__module *m, char *line, uint64_t *text) {
-    char *end, *name;
-    uint64_t address = strtoull(line, &end, 16);
-    if (end == line || end[0] != ' ' || !end[1] || end[2] != ' ' || !address) return 0;
-    char type = (char)(end[1] | 0x20);
-    if (type != 't' && type != 'w') return 0;
-    name = end + 3;
-    if (strcmp(name, "_text") == 0) *text = address;
-    size_t whole = strlen(name), n = strcspn(name, "\t");
-    char *copy = fg__arena_copy(s->ctx, &m->names, name, whole);
-    if (!copy) return FG_ENOMEM;
-    uint32_t rank =
-        (uint32_t)(end[1] == 'T') << 1 | (uint32_t)(type == 't'); /* of aliases a strong and global one */
-    return fg__symbol_table_add(
-        s->ctx, &m->table,
-        &(fg__symbol){.start = address, .name = copy, .n = (uint32_t)n, .frame = FG__NONE, .rank = rank});
+/* ---- tables -------------------------------------------------------------------------------------------- */
+
+static struct fg__kernel *tables_of(fg__symbols *s) {
+    if (!s->kernel_tables) s->kernel_tables = fg__calloc(s->ctx, 1, sizeof *s->kernel_tables);
+    return s->kernel_tables;
 }
 
-static int read_symbols(fg__symbols *s, fg__module *m, const char *path) {
-    enum { MOST = 256 << 20 };
+static void open_kept(fg__symbols *s, struct fg__kernel *k) {
+    char path[PATH_LONG];
+    struct stat st;
+    if (!s->kernel_identity.build_id_size || !kept_path(path, sizeof path, &s->kernel_identity)) return;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) return;
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0) {
+        void *bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (bytes != MAP_FAILED) {
+            k->bytes = bytes;
+            k->size = (size_t)st.st_size;
+            fg__kallsyms_of(&k->kept, bytes, k->size);
+        }
+    }
+    close(fd);
+}
+
+/* Where the kernel that runs has _text, by the first lines of its text; 0: not to be seen. */
+static uint64_t own_text(fg_ctx *ctx) {
+    enum { FIRST = 16 << 10 };
     fg__buffer text;
-    char *save = NULL;
-    uint64_t at = 0;
-    int err = fg__read_text(&text, s->ctx, path, MOST);
-    if (err) return err == FG_ENOMEM ? err : 0;
-    for (char *line = strtok_r(text.bytes, "\n", &save); line && !err; line = strtok_r(NULL, "\n", &save))
-        err = add_line(s, m, line, &at);
-    fg_free(s->ctx, text.bytes);
-    fg__symbol_table_sort(&m->table);
-    if (at && s->kernel_text) s->kernel_moved = at - s->kernel_text;
+    fg__kallsyms k;
+    if (fg__read_text(&text, ctx, "/proc/kallsyms", FIRST)) return 0;
+    fg__kallsyms_of(&k, text.bytes, text.n);
+    fg_free(ctx, text.bytes);
+    return k.base;
+}
+
+static void prepare(fg__symbols *s, struct fg__kernel *k) {
+    if (k->tried) return;
+    k->tried = true;
+    k->is_running = is_running(s);
+    open_kept(s, k);
+    if (!s->kernel_text && k->is_running && k->kept.base) s->kernel_text = own_text(s->ctx);
+    if (!k->is_running && !k->kept.base) s->kernel_is = FG__KERNEL_OTHER;
+}
+
+static int read_running(fg__symbols *s, struct fg__kernel *k) {
+    enum { MOST = 256 << 20 };
+    if (k->running_read || !k->is_running) return 0;
+    k->running_read = true;
+    int err = fg__read_text(&k->text, s->ctx, "/proc/kallsyms", MOST);
+    if (!err) fg__kallsyms_of(&k->running, k->text.bytes, k->text.n);
+    if (!k->running.base && !k->kept.base) s->kernel_is = FG__KERNEL_HIDDEN;
+    return err == FG_ENOMEM ? err : 0;
+}
+
+void fg__kernel_free(fg_ctx *ctx, struct fg__kernel *k) {
+    if (!k) return;
+    fg__kallsyms_free(ctx, &k->kept);
+    fg__kallsyms_free(ctx, &k->running);
+    fg_free(ctx, k->text.bytes);
+    if (k->bytes) munmap(k->bytes, k->size);
+    fg_free(ctx, k->told.symbols);
+    fg__arena_free(ctx, &k->names);
+    fg_free(ctx, k);
+}
+
+/* ---- what a recording says ----------------------------------------------------------------------------- */
+
+int fg__symbols_kernel_code(fg__symbols *s, uint64_t address, uint64_t size, const char *name, size_t n) {
+    struct fg__kernel *k = tables_of(s);
+    fg__symbol symbol = {.start = address, .n = (uint32_t)n, .frame = FG__NONE};
+    if (!size || n > UINT16_MAX || __builtin_add_overflow(address, size, &symbol.end)) return 0;
+    symbol.name = k ? fg__arena_copy(s->ctx, &k->names, name, n) : NULL;
+    return symbol.name ? fg__symbol_table_add(s->ctx, &k->told, &symbol) : FG_ENOMEM;
+}
+
+static bool find_told(fg__symbol *out, struct fg__kernel *k, uint64_t address) {
+    if (k->told_sorted != k->told.count) fg__symbol_table_sort(&k->told);
+    k->told_sorted = k->told.count;
+    const fg__symbol *symbol = fg__symbol_table_find(&k->told, address);
+    if (symbol) *out = *symbol;
+    return symbol != NULL;
+}
+
+/* ---- names --------------------------------------------------------------------------------------------- */
+
+/* How far the table is from where the addresses are; false: it has nothing for them. */
+static bool distance(uint64_t *out, const fg__symbols *s, const fg__kallsyms *table) {
+    *out = s->kernel_text ? table->base - s->kernel_text : 0;
+    return table->base != 0;
+}
+
+/* Of modules, only a text of the same boot knows where they are. */
+static int find(fg__kernel_function *out, fg__symbols *s, fg__kallsyms *table, uint64_t address,
+                bool others) {
+    uint64_t moved;
+    if (!distance(&moved, s, table)) return 0;
+    out->found = fg__kallsyms_core(&out->symbol, table, address + moved);
+    if (out->found || !others || moved) return 0;
+    int err = fg__kallsyms_other(&out->symbol, &out->module, table, s->ctx, address);
+    out->found = out->module.n != 0;
     return err;
+}
+
+int fg__kernel_find(fg__kernel_function *out, fg__symbols *s, uint64_t address) {
+    struct fg__kernel *k = tables_of(s);
+    *out = (fg__kernel_function){.found = false};
+    if (!k) return FG_ENOMEM;
+    out->found = find_told(&out->symbol, k, address);
+    if (out->found) return 0;
+    prepare(s, k);
+    /* the copy does even for the kernel that runs, but not without knowing where that one is */
+    bool usable = !k->is_running || s->kernel_text;
+    int err = usable ? find(out, s, &k->kept, address, !k->is_running) : 0;
+    if (err || out->found) return err;
+    err = read_running(s, k);
+    return err ? err : find(out, s, &k->running, address, true);
 }
 
 int fg__symbols_kernel(fg__module **out, fg__symbols *s) {
     static const fg__mapping mapping = {.path = "[kernel.kallsyms]"};
+    if (!s->kernel) {
+        s->kernel = fg__symbols_module(s, FG__MODULE_KERNEL, &mapping, NULL);
+        if (s->kernel) s->kernel->table_read = true;
+    }
     *out = s->kernel;
-    if (s->kernel) return 0;
-    fg__module *m = fg__symbols_module(s, FG__MODULE_KERNEL, &mapping, NULL);
-    if (!m) return FG_ENOMEM;
-    m->table_read = true;
-    *out = s->kernel = m;
-    char kept[PATH_LONG];
-    const char *path = is_running(s)                                       ? "/proc/kallsyms"
-                       : kept_path(kept, sizeof kept, &s->kernel_identity) ? kept
-                                                                           : NULL;
-    int err = path ? read_symbols(s, m, path) : 0;
-    if (!m->table.count) s->kernel_is = is_running(s) ? FG__KERNEL_HIDDEN : FG__KERNEL_OTHER;
-    return err;
+    return s->kernel ? 0 : FG_ENOMEM;
 }

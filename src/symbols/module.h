@@ -93,7 +93,7 @@ typedef struct fg__module {
     bool go;
 
     bool table_read;
-    fg__symbol_table table; /* of a kernel's module, a name has a tab and the module behind it */
+    fg__symbol_table table; /* empty for the kernel: fg__kernel_find */
     fg__arena names;        /* of symbols whose names are in no file */
     bool dwarf_tried;
     struct fg__dwarf *dwarf;
@@ -206,7 +206,7 @@ struct fg__symbols {
     fg__module *kernel;
     fg__identity kernel_identity; /* what is known of the kernel whose addresses these are */
     uint64_t kernel_text;         /* where it had its symbol _text; 0: where it is now */
-    uint64_t kernel_moved;        /* how far it is from where it was then */
+    struct fg__kernel *kernel_tables;
     enum { FG__KERNEL_SHOWN, FG__KERNEL_HIDDEN, FG__KERNEL_OTHER } kernel_is;
 
     fg__place *places;
@@ -221,8 +221,15 @@ struct fg__symbols {
 /* The module for a mapping: one that is known already, or a new one. NULL: no memory. */
 fg__module *fg__symbols_module(fg__symbols *s, fg__module_kind_of is, const fg__mapping *mapping,
                                const fg__space *space);
-/* The kernel, its symbols read. */
 int fg__symbols_kernel(fg__module **out, fg__symbols *s);
+/* The kernel's function at an address; its module has brackets, "[nf_tables]", and is empty for the kernel itself. */
+typedef struct fg__kernel_function {
+    bool found;
+    fg__symbol symbol;
+    fg__slice module;
+} fg__kernel_function;
+int fg__kernel_find(fg__kernel_function *out, fg__symbols *s, uint64_t address);
+void fg__kernel_free(fg_ctx *ctx, struct fg__kernel *kernel);
 /* The text of a file of /proc, which has no length before it is read. The caller frees out->bytes. */
 int fg__read_text(fg__buffer *out, fg_ctx *ctx, const char *path, size_t most);
 

@@ -22,6 +22,7 @@ void fg__symbols_free(fg__symbols *s) {
         fg_free(ctx, s->spaces[i]->dumps.bytes);
         fg_free(ctx, s->spaces[i]);
     }
+    fg__kernel_free(ctx, s->kernel_tables);
     fg_free(ctx, s->modules);
     fg_free(ctx, s->module_index.slots);
     fg_free(ctx, s->spaces);
@@ -174,24 +175,33 @@ static int add_named(fg__symbols *s, fg__module *m, fg__slice module, const char
     return err ? err : add_frame(s, frame);
 }
 
+/* "[libc.so.6]"; what has brackets already, as the kernel and the stack, gets no second ones. */
 static int add_unknown(fg__symbols *s, const fg__module *m, uint64_t address) {
     char hex[24] = "";
     uint32_t frame;
     if (s->options.addresses) snprintf(hex, sizeof hex, "%llx", (unsigned long long)address);
-    fg__slice module = slice(m ? m->path : "");
-    int err = fg__symbol_name(s->ctx, &s->name, slice("[unknown]"), module, slice(hex), false);
+    fg__slice module = slice(m ? m->path : ""), shown = module;
+    if (fg__slice_starts(shown, "[") && fg__slice_ends(shown, "]"))
+        shown = fg__slice_skip((fg__slice){shown.p, shown.n - 1}, 1);
+    int err = fg__symbol_name(s->ctx, &s->name, slice("[unknown]"), shown, slice(hex), false);
     if (!err) err = intern(&frame, s, module, NULL, m ? kind_of(m, false) : FG_KIND_UNKNOWN);
     return err ? err : add_frame(s, frame);
 }
 
-/* A symbol of the kernel or of a JIT: its name does not end in a NUL where a module follows it. */
-static int add_special(fg__symbols *s, fg__module *m, const fg__symbol *symbol, uint64_t address) {
-    fg__slice name = {symbol->name, symbol->n}, module = slice(m->path);
+/* A symbol of a JIT. */
+static int add_jit(fg__symbols *s, fg__module *m, const fg__symbol *symbol, uint64_t address) {
     const fg__jit_line *line = fg__jit_line_at(m, address, symbol->start);
     fg__call call = {.file = line ? line->file : NULL, .line = line ? line->line : 0};
-    if (m->is == FG__MODULE_KERNEL && symbol->name[symbol->n] == '\t')
-        module = slice(symbol->name + symbol->n + 1);
-    return add_calls(s, m, module, name, &call);
+    return add_calls(s, m, slice(m->path), (fg__slice){symbol->name, symbol->n}, &call);
+}
+
+static int add_kernel(fg__symbols *s, fg__module *m, uint64_t address) {
+    fg__kernel_function f;
+    int err = fg__kernel_find(&f, s, address);
+    m->asked++;
+    if (err || !f.found) return err ? err : add_unknown(s, m, address);
+    return add_calls(s, m, f.module.n ? f.module : slice(m->path), (fg__slice){f.symbol.name, f.symbol.n},
+                     NULL);
 }
 
 static int add_from_dwarf(fg__symbols *s, fg__module *m, const fg__symbol *symbol, uint64_t address) {
@@ -210,6 +220,7 @@ static int add_from_dwarf(fg__symbols *s, fg__module *m, const fg__symbol *symbo
 
 /* Make the frames of a place, behind those that there are. */
 static int make_frames(fg__symbols *s, fg__module *m, uint64_t address, uint64_t shown) {
+    if (m->is == FG__MODULE_KERNEL) return add_kernel(s, m, address);
     int err = fg__module_read_table(m);
     fg__symbol *symbol = err ? NULL : fg__symbol_table_find(&m->table, address);
     if (err) return err;
@@ -217,7 +228,7 @@ static int make_frames(fg__symbols *s, fg__module *m, uint64_t address, uint64_t
     if (!symbol) return add_unknown(s, m, shown);
     bool dwarf = (s->options.inlined || s->options.lines) && m->is == FG__MODULE_FILE;
     if (dwarf) return add_from_dwarf(s, m, symbol, address);
-    if (m->is != FG__MODULE_FILE) return add_special(s, m, symbol, address);
+    if (m->is != FG__MODULE_FILE) return add_jit(s, m, symbol, address);
     if (symbol->frame != FG__NONE) return add_frame(s, symbol->frame);
     err = add_named(s, m, slice(m->path), symbol->name, NULL, false);
     if (!err) symbol->frame = s->frames[s->frame_count - 1];
@@ -273,11 +284,7 @@ static int locate(fg__module **out, uint64_t *own, fg__space *space, uint64_t ad
     fg__symbols *s = space->symbols;
     *out = NULL;
     *own = address;
-    if (fg__is_kernel_address(address)) {
-        int err = fg__symbols_kernel(out, s);
-        *own = address + s->kernel_moved;
-        return err;
-    }
+    if (fg__is_kernel_address(address)) return fg__symbols_kernel(out, s);
     const fg__area *area = fg__space_area(space, address);
     fg__module *m = area ? area->module : NULL;
     int err = 0;

@@ -4,7 +4,7 @@
  *   symbols.c   modules, and frames made of their symbols      module.c    files: found, opened, known by build id
  *   space.c     what is mapped where in a process              elf.c       one pass over each table of symbols
  *   proc.c      /proc/PID/maps                                 separate.c  separate files of debug information
- *   kernel.c    /proc/kallsyms                                 dwarf.c     inlined calls, source lines
+ *   kernel.c    which kernel; kallsyms.c: its symbols          dwarf.c     inlined calls, source lines
  *   jit.c       perf maps and jitdump files                    demangle.c  C++ and Rust; names.c: made fit to be read
  *   unwind.h    a copy of a stack to addresses: cfi.c, unwind.c, expression.c
  *
@@ -46,6 +46,9 @@ void fg__symbols_free(fg__symbols *symbols);
  * and where it had its symbol _text (0: not known).
  */
 void fg__symbols_set_kernel(fg__symbols *symbols, const uint8_t *build_id, size_t size, uint64_t text);
+/* What a recording says of code that the kernel has made as it ran, a BPF program's for example. */
+int fg__symbols_kernel_code(fg__symbols *symbols, uint64_t address, uint64_t size, const char *name,
+                            size_t n);
 /* Add to the profile, as notes, what kept addresses from having names: call it once, behind the last address. */
 int fg__symbols_notes(fg__symbols *symbols);
 

@@ -11,7 +11,8 @@ enum {
     RECORD_COMM = 3,
     RECORD_FORK = 7,
     RECORD_SAMPLE = 9,
-    RECORD_MMAP2 = 10
+    RECORD_MMAP2 = 10,
+    RECORD_KSYMBOL = 17
 };
 enum {
     IP = 1,
@@ -26,7 +27,7 @@ enum {
 };
 enum { BP_SP_IP = 7 << 6 }; /* registers that are recorded with a copy of the stack */
 enum { USUAL = IP | TID | TIME | CHAIN | PERIOD, HEADER = 104, ATTR = 128, ENTRY = ATTR + 16 };
-static const uint64_t in_kernel = (uint64_t)-128, in_user = (uint64_t)-512;
+static const uint64_t in_kernel = (uint64_t)-128, in_user = (uint64_t)-512, in_guest = (uint64_t)-2048;
 
 typedef struct recording {
     uint8_t bytes[16384];

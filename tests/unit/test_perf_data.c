@@ -70,7 +70,25 @@ static void chains_are_stacks(void **state) {
     sample(&r, 7, 2, CHAIN_OF(in_user, B + 5, A + 9));
     sample(&r, 7, 3, CHAIN_OF(in_user, B + 6, A + PAGE)); /* returns to the end of a: the call is in a */
     sample(&r, 7, 4, CHAIN_OF(in_user, A + 1, 0, (uint64_t)1 << 63)); /* no chain of frame pointers */
-    expect(&r, "prog;[a];[b] 200 2\nprog;[unknown];[unknown];[a] 100 1\n");
+    sample(&r, 7, 5, CHAIN_OF(in_guest, (uint64_t)1 << 63, A)); /* whose kernel and programs are not these */
+    expect(&r, "prog;[a];[b] 200 2\nprog;[unknown];[unknown] 100 1\nprog;[unknown];[unknown];[a] 100 1\n");
+}
+
+/* As of a BPF program, which may be gone when the recording is read. */
+static void code_of_the_kernel_is_told_by_records(void **state) {
+    (void)state;
+    enum { SIZE = 64, BPF = 1, GONE = 1 << 16 };
+    const uint64_t at = UINT64_C(0xffffffffa0001000);
+    recording r = {0};
+    start(&r);
+    begin(&r, RECORD_KSYMBOL, 0);
+    put8(&r, at), put4(&r, SIZE), put4(&r, BPF), put_string(&r, "bpf_prog_1"), end(&r);
+    begin(&r, RECORD_KSYMBOL, 0);
+    put8(&r, at), put4(&r, SIZE), put4(&r, BPF | GONE), put_string(&r, "bpf_prog_2"), end(&r);
+    begin(&r, RECORD_KSYMBOL, 0);
+    put4(&r, 1), put4(&r, 2), end(&r); /* cut short */
+    sample(&r, 7, 2, CHAIN_OF(in_kernel, at + SIZE - 1, in_user, A + 9));
+    expect(&r, "prog;[a];bpf_prog_1 100 1\n");
 }
 
 static void samples_may_have_no_chain(void **state) {
@@ -422,6 +440,7 @@ static void it_is_recognised(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(chains_are_stacks),
+        cmocka_unit_test(code_of_the_kernel_is_told_by_records),
         cmocka_unit_test(samples_may_have_no_chain),
         cmocka_unit_test(branches_are_passed_over),
         cmocka_unit_test(copies_of_stacks_are_unwound),

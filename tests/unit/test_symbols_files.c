@@ -157,11 +157,38 @@ static void another_file_gives_no_names(void **state) {
     end();
 }
 
+/* As the linker writes them into the table of symbols, where it knows versions. */
+static void versions_are_no_part_of_names(void **state) {
+    (void)state;
+    static const struct {
+        const char *label, *name;
+    } cases[] = {{"new", "f"}, {"old", "g"}, {"call", "_h@12"}, {"mangled", "ns::k"}};
+    run("printf 'int e(int x) { return x; } int d(int x) { return x + 1; }' >v.c && "
+        "printf '%%s\\n' '.text' '.globl new, old' '.type new, %%function' '.type old, %%function' "
+        "'new: nop' '.size new, 1' '.symver new, f@@V2' '.p2align 4' "
+        "'old: nop' '.size old, 1' '.symver old, g@V1' '.p2align 4' "
+        "'call:' '.type \"_h@12\", %%function' '\"_h@12\": nop' '.size \"_h@12\", 1' '.p2align 4' "
+        "'mangled:' '.globl _k' '.type _k, %%function' '_k: nop' '.size _k, 1' '.symver _k, _ZN2ns1kEv@@V2' "
+        ">v.s && "
+        "printf 'V1 { global: g; local: old; }; V2 { global: f; _ZN2ns1kEv; local: new; _k; };' >v.map && "
+        "gcc -shared -nostdlib -Wl,--version-script=v.map -o versions.so v.s");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        uint64_t address;
+        begin("versions.so", NULL, NULL, 0);
+        assert_true(fg__space_symbol(&address, space, "/versions.so", cases[i].label));
+        assert_string_equal(frame_at(0, address, 1).name, cases[i].name);
+        end();
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_stripped_file_says_its_name),         cmocka_unit_test(symbols_by_debuglink),
-        cmocka_unit_test(a_debug_file_of_another_build_is_left), cmocka_unit_test(symbols_in_gnu_debugdata),
+        cmocka_unit_test(a_stripped_file_says_its_name),
+        cmocka_unit_test(symbols_by_debuglink),
+        cmocka_unit_test(a_debug_file_of_another_build_is_left),
+        cmocka_unit_test(symbols_in_gnu_debugdata),
         cmocka_unit_test(another_file_gives_no_names),
+        cmocka_unit_test(versions_are_no_part_of_names),
     };
     return cmocka_run_group_tests(tests, make_library, remove_library);
 }
