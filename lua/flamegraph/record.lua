@@ -22,8 +22,8 @@ end
 
 --- Run `perf record` with these words and read what it recorded.
 -- @tparam {string,...} words behind `perf record --quiet --output FILE`
--- @tparam table how `call_graph`'s `unwind` and `stack`; `pid`, or `command`, the words that perf runs, which then has our
---   standard error; `read`: how to read the file
+-- @tparam table how `call_graph`'s `unwind` and `stack`; `pid`, or `command`, the words that perf runs, which then has
+--   our standard error; `read`: how to read the file
 -- @treturn Profile|nil nil, message, code
 -- @treturn integer|nil the exit status of the command
 local function record(words, how)

@@ -76,8 +76,8 @@ static int add_kernel_line(fg__offcpu *s, fg__frames *frames, char *line) {
     if ((module = strchr(end, '['))) module[strcspn(module, "\n")] = '\0';
     *end = '\0';
     fg_frame frame = {.name = name + 2, .module = module ? module : "[kernel.kallsyms]"};
-    frame.kind = s->with_cpu ? FG_KIND_WAITING
-                             : fg__module_kind((fg__slice){frame.module, strlen(frame.module)});
+    frame.kind =
+        s->with_cpu ? FG_KIND_WAITING : fg__module_kind((fg__slice){frame.module, strlen(frame.module)});
     int err = fg__grow(s->base.ctx, &frames->ids, &frames->cap, frames->n + 1, sizeof *frames->ids);
     if (!err) err = fg_profile_frame(&frames->ids[frames->n], s->base.profile, &frame);
     if (!err) frames->n++;
@@ -159,7 +159,7 @@ static int add_wait(fg__offcpu *s, fg__frames *frames, uint32_t tid, uint32_t st
     if (err) return err;
     const char *thread = s->watch.raws.names.bytes + s->watch.raws.name_at[name];
     err = fg__watch_word(&s->watch, frames, p, thread, FG_KIND_UNKNOWN);
-    return err ? err : fg__watch_add(&s->watch, frames, p, values);
+    return err ? err : fg__watch_add(&s->watch, frames, p, values, NULL);
 }
 
 int fg__offcpu_add_looks(fg__offcpu *s, fg__frames *frames, double seconds) {
