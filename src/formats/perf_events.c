@@ -95,7 +95,9 @@ int fg__perf_set_columns(fg__recording *d) {
     if (event && d->column_count) d->column_count = 1;
     if (!d->column_count)
         return err ? err : add_column(d, (fg__slice){"none", 4}); /* no sample will be read */
-    return err || d->column_count > 1 ? err : fg_profile_add_type(d->p, d->waits.attr ? "waits" : "samples", "count");
+    return err || d->column_count > 1
+               ? err
+               : fg_profile_add_type(d->p, d->waits.attr ? "waits" : "samples", "count");
 }
 
 int fg__perf_event_names(fg__buffer *out, const fg__recording *d, bool with_column) {

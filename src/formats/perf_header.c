@@ -152,9 +152,9 @@ int fg__perf_feature(fg__recording *d, uint64_t feature, fg__bytes content) {
     static const struct {
         uint64_t feature;
         int (*read)(fg__recording *d, fg__bytes content);
-    } readers[] = {{FEATURE_BUILD_ID, on_build_ids},  {FEATURE_HOSTNAME, on_hostname},
-                   {FEATURE_OSRELEASE, on_osrelease}, {FEATURE_ARCH, on_arch},
-                   {FEATURE_CMDLINE, on_cmdline},     {FEATURE_EVENT_DESC, on_event_desc},
+    } readers[] = {{FEATURE_BUILD_ID, on_build_ids},       {FEATURE_HOSTNAME, on_hostname},
+                   {FEATURE_OSRELEASE, on_osrelease},      {FEATURE_ARCH, on_arch},
+                   {FEATURE_CMDLINE, on_cmdline},          {FEATURE_EVENT_DESC, on_event_desc},
                    {FEATURE_TRACING_DATA, on_tracing_data}};
     for (size_t i = 0; i < sizeof readers / sizeof *readers; i++)
         if (readers[i].feature == feature) return readers[i].read(d, content);

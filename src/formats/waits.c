@@ -46,8 +46,7 @@ static int set_states(fg__wait_filter *f, fg_ctx *ctx, const char *const *names)
     return 0;
 }
 
-int fg__wait_filter_set(fg__wait_filter *out, fg_ctx *ctx, double min, double max,
-                        const char *const *names) {
+int fg__wait_filter_set(fg__wait_filter *out, fg_ctx *ctx, double min, double max, const char *const *names) {
     out->min = min > 0 ? (uint64_t)llround(fmin(min, 1e9) * 1e9) : 0;
     out->max = max > 0 ? (uint64_t)llround(fmin(max, 1e9) * 1e9) : UINT64_MAX;
     if (out->min > out->max)

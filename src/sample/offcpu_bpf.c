@@ -106,7 +106,8 @@ static int open_bpf(fg__sampler *base, const void *given) {
     libbpf_set_print(NULL); /* what it would say goes to standard error, which is not ours */
     int error = load(s, o);
     if (!error) error = attach(s);
-    return error ? fg__rights_refused(base->ctx, FG__RIGHT_BPF, s->off.pid, -error) : fg__offcpu_look(&s->off);
+    return error ? fg__rights_refused(base->ctx, FG__RIGHT_BPF, s->off.pid, -error)
+                 : fg__offcpu_look(&s->off);
 }
 
 /* ---- run ----------------------------------------------------------------------------------------------- */

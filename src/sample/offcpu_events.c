@@ -41,8 +41,10 @@ static int check_options(struct events_sampler *s, const fg__offcpu_options *o) 
 }
 
 static struct perf_event_attr attributes(const struct events_sampler *s) {
-    struct perf_event_attr attr = {
-        .sample_type = PERF_SAMPLE_CALLCHAIN, .inherit = 1, .inherit_thread = s->off.watch.alone, .exclude_hv = 1};
+    struct perf_event_attr attr = {.sample_type = PERF_SAMPLE_CALLCHAIN,
+                                   .inherit = 1,
+                                   .inherit_thread = s->off.watch.alone,
+                                   .exclude_hv = 1};
     fg__unwinding_ask(&attr, &s->unwinding);
     return attr;
 }
