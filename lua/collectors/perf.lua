@@ -110,6 +110,7 @@ return fg.collector {
     { name = "events", summary = "built in, perf_event_open", collect = sample,
       check = function() return fg.right "perf" end }, -- a process that refuses is refused by the sampler
     { name = "perf", summary = "perf record", collect = recorded,
+      check = function(args) return fg.right("perf", args and args.pid) end,
       needs = { "perf", "sudo apt install linux-perf" } },
   },
 }

@@ -83,6 +83,17 @@ local function chosen(declared, name)
   end
 end
 
+-- Refusals, each { name, why }, as a text; engines that say the same say it once.
+local function said(refusals)
+  local texts, at = {}, {}
+  for _, refusal in ipairs(refusals) do
+    local name, why = refusal[1], refusal[2]
+    local i = at[why] or #texts + 1
+    texts[i], at[why] = (texts[i] and texts[i]:sub(1, -#why - 3) .. ", " or "") .. name .. ": " .. why, i
+  end
+  return table.concat(texts, "; ")
+end
+
 --- Collect with the engine that was chosen, else with the first that works.
 -- @treturn Profile|nil nil, message, code
 function engines.collect(declared, values)
@@ -92,19 +103,20 @@ function engines.collect(declared, values)
     if not ok then return nil, ("engine %s: %s"):format(engine.name, explained(why, remedy)), "UNSUPPORTED" end
     return run(engine, values)
   end
-  local refusals = {}
+  local refusals, told = {}, 0
   for _, engine in ipairs(declared) do
     local ok, why, remedy = engines.works(engine, values)
     if ok then
+      for i = told + 1, #refusals do log.info("engine " .. said { refusals[i] }) end -- what is taken instead is told
+      told = #refusals
       local p, message, code = run(engine, values)
       if p or code ~= "UNSUPPORTED" then return p, message, code end
       why, remedy = message, nil
     end
-    refusals[#refusals + 1] = ("%s: %s"):format(engine.name, explained(why, remedy))
-    log.info(("engine %s"):format(refusals[#refusals]))
+    refusals[#refusals + 1] = { engine.name, explained(why, remedy) }
   end
-  if #declared == 1 then return nil, refusals[1], "UNSUPPORTED" end
-  return nil, "no engine works here: " .. table.concat(refusals, "; "), "UNSUPPORTED"
+  if #declared == 1 then return nil, said(refusals), "UNSUPPORTED" end
+  return nil, "no engine works here: " .. said(refusals), "UNSUPPORTED"
 end
 
 return engines

@@ -9,6 +9,7 @@ local json = require "flamegraph.json"
 local models = {}
 
 local timeout = 120 -- seconds: local models are slow
+local cut_off = " …\n(the answer was cut off at the model's limit)"
 
 -- ---- gemini -----------------------------------------------------------------------------------------------------
 
@@ -38,7 +39,7 @@ local function gemini_answer(answer)
   if text == "" or gemini_reasons[reason] and reason ~= "MAX_TOKENS" then
     return nil, gemini_reasons[reason] or ("it has no text (finishReason %s)"):format(tostring(reason))
   end
-  return text
+  return reason == "MAX_TOKENS" and text .. cut_off or text
 end
 
 -- ---- openai -----------------------------------------------------------------------------------------------------
@@ -52,7 +53,7 @@ local function openai_answer(answer)
   if type(message.content) ~= "string" or message.content == "" then
     return nil, ("it has no text (finish_reason %s)"):format(tostring(choice.finish_reason))
   end
-  return message.content
+  return choice.finish_reason == "length" and message.content .. cut_off or message.content
 end
 
 -- ---- the table --------------------------------------------------------------------------------------------------
@@ -137,7 +138,10 @@ function models.ask(name, request, key)
   if not answer then return nil, message, code end
   if answer.status < 200 or answer.status > 299 then return nil, status_message(provider, answer), "REMOTE" end
   local body = json.decode(answer.body)
-  if type(body) ~= "table" then return nil, "the answer is no JSON", "FORMAT" end
+  if type(body) ~= "table" then
+    local begins = answer.body:sub(1, 60):gsub("%s+", " ")
+    return nil, ("the answer is no JSON (it begins with \"%s\")"):format(begins), "FORMAT"
+  end
   local text, why = provider.answer(body)
   if not text then return nil, why, "REMOTE" end
   return text

@@ -124,7 +124,8 @@ local function write_options(picture)
   end
   if options.format ~= "term" then return options end
   local columns = system.columns(1)
-  options.width = options.width or columns and math.max(40, math.min(columns, 1000))
+  local wished = columns or tonumber(os.getenv "COLUMNS")
+  options.width = options.width or wished and math.max(40, math.min(wished, 1000))
   options.plain = not columns or os.getenv "NO_COLOR" ~= nil or os.getenv "TERM" == "dumb"
   return options
 end

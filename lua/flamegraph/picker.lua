@@ -41,8 +41,11 @@ local function of_interest(found, ports)
   return found.runtime ~= "native" or found.load > 0.01 or ports[found.pid] ~= nil
 end
 
+-- The command line; of the program its name alone, as what tells processes apart is behind it.
 local function command_text(found)
-  local text = table.concat(found.command, " ")
+  local words = table.move(found.command, 1, #found.command, 1, {})
+  words[1] = words[1] and words[1]:match "[^/]+$" or words[1]
+  local text = table.concat(words, " ")
   return text ~= "" and text or found.name
 end
 

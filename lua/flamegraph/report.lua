@@ -67,6 +67,7 @@ local function remarks(result)
   if load.late > 0 then
     list[#list + 1] = ("%d requests were sent more than 10 ms late, this machine being busy"):format(load.late)
   end
+  if result.trouble then list[#list + 1] = "there is no profile: " .. result.trouble end
   if load.first_failure then list[#list + 1] = "the first failure: " .. load.first_failure end
   return list
 end
@@ -81,7 +82,7 @@ function report.md(result)
       lines[#lines + 1] = ("| %s | %s |"):format(row.ok and "✓" or "✗", code(row.text:gsub("|", "\\|")))
     end
   end
-  lines[#lines + 1] = "\n" .. assert(result.profile:format { format = "md", limit = 10 })
+  if result.profile then lines[#lines + 1] = "\n" .. assert(result.profile:format { format = "md", limit = 10 }) end
   return table.concat(lines, "\n")
 end
 
@@ -97,7 +98,8 @@ function report.json(result)
   end
   return assert(json.encode {
     passed = result.passed, load = load, thresholds = #rows > 0 and rows or nil,
-    profile = assert(json.decode(assert(result.profile:format { format = "json", limit = 20 }))),
+    profile = result.profile and assert(json.decode(assert(result.profile:format { format = "json", limit = 20 }))),
+    trouble = result.trouble,
   }) .. "\n"
 end
 
@@ -118,12 +120,15 @@ function report.xml(result)
     cases[i] = ('    <testcase classname="load_test" name="%s" time="%.3f">%s</testcase>'):format(xml(row.name),
       result.load.elapsed, inner)
   end
-  if #cases == 0 then
+  if result.trouble then
+    cases[#cases + 1] = ('    <testcase classname="load_test" name="profile"><error message="%s"/></testcase>'):format(
+      xml(result.trouble))
+  elseif #cases == 0 then
     cases[1] = ('    <testcase classname="load_test" name="load" time="%.3f"/>'):format(result.load.elapsed)
   end
   return ('<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>\n  <testsuite name="flame-graph load_test" tests="%d" '
-    .. 'failures="%d" errors="0" time="%.3f">\n%s\n    <system-out>%s</system-out>\n  </testsuite>\n</testsuites>\n')
-    :format(#cases, failures, result.load.elapsed, table.concat(cases, "\n"), xml(report.line(result.load)))
+    .. 'failures="%d" errors="%d" time="%.3f">\n%s\n    <system-out>%s</system-out>\n  </testsuite>\n</testsuites>\n')
+    :format(#cases, failures, result.trouble and 1 or 0, result.load.elapsed, table.concat(cases, "\n"), xml(report.line(result.load)))
 end
 
 --- Whether a report can be written to a path: nil, or what is wrong with its suffix.
@@ -134,7 +139,7 @@ function report.problem(path)
 end
 
 --- Write a report; the suffix says which.
--- @tparam table result `load` (of fg.load), `profile`, `thresholds` (rows of thresholds.judge), `passed`
+-- @tparam table result `load` (of fg.load), `profile` or `trouble` (why there is none), `thresholds` (rows of thresholds.judge), `passed`
 -- @treturn boolean|nil nil, message, code
 function report.write(path, result)
   local problem = report.problem(path)

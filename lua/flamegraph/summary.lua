@@ -9,9 +9,19 @@ local summary = {}
 
 -- ---- rankings ---------------------------------------------------------------------------------------------------
 
+local longest = 300 -- bytes of a name
+
+-- A long name is cut, not within a character.
+local function shortened(name)
+  if #name <= longest then return name end
+  local at = longest
+  while at > 1 and name:byte(at + 1) & 0xC0 == 0x80 do at = at - 1 end
+  return name:sub(1, at) .. "…"
+end
+
 -- "name (file:line)": the path where it is wanted.
 local function named(frame, paths)
-  local name = frame.name ~= "" and frame.name or "(no name)"
+  local name = frame.name ~= "" and shortened(frame.name) or "(no name)"
   if not paths or not frame.file then return name end
   return ("%s (%s%s)"):format(name, frame.file, frame.line and ":" .. frame.line or "")
 end

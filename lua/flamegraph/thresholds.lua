@@ -12,8 +12,9 @@ local function percent(share)
   return ("%.2f %%"):format(share * 100)
 end
 
--- The share of the stacks that have a frame which matches.
+-- The share of the stacks that have a frame which matches; nil without a profile.
 local function share_of(p, regex)
+  if not p then return nil end
   local whole, matching = p:total(), p:filter { focus = { regex } }
   return whole > 0 and matching and matching:total() / whole or 0
 end
@@ -50,16 +51,17 @@ thresholds.kinds = {
 --- Judge what was measured.
 -- @tparam table args the thresholds that were given, by the names of thresholds.kinds
 -- @tparam table load a result of fg.load
--- @tparam Profile p
+-- @tparam Profile|nil p nil: there is none, and what is asked of it is not kept to
 -- @treturn {table,...} rows { name, value, limit, ok, text }, one for each threshold
 function thresholds.judge(args, load, p)
   local rows = {}
   for _, kind in ipairs(thresholds.kinds) do
     local given = args[kind[1]]
     for _, row in ipairs(given ~= nil and kind[2](given, load, p) or {}) do
-      if row.least then row.ok = row.value >= row.limit else row.ok = row.value <= row.limit end
-      row.text = ("%s: %s, allowed: %s %s"):format(row.name, row.show(row.value), row.least and "at least" or "at most",
-        row.show(row.limit))
+      local value = row.value
+      if not value then row.ok = false elseif row.least then row.ok = value >= row.limit else row.ok = value <= row.limit end
+      row.text = ("%s: %s, allowed: %s %s"):format(row.name, value and row.show(value) or "not known",
+        row.least and "at least" or "at most", row.show(row.limit))
       rows[#rows + 1] = row
     end
   end

@@ -2,30 +2,30 @@ local fg = require "flamegraph"
 local report = require "flamegraph.report"
 local thresholds = require "flamegraph.thresholds"
 
--- Load and profile at the same time; what was measured of the one is worth nothing without the other.
+-- Load and profile at the same time. What was measured of the load stands without a profile, but not the other way round.
 local function measure(args)
   local got, failed = fg.all {
     load = function() return fg.drive(args.load, args.duration, args.profiling.url) end,
     profile = function() return fg.collect_as(args.profiling, { duration = args.duration }) end,
   }
-  local failure = failed.load or failed.profile
-  if not failure then
-    got.profile:meta { units = got.load.requests - got.load.failed }
-    return got
+  if failed.load then
+    local kept = got.profile and (" (%s)"):format(fg.keep(got.profile, args.output, "profile")) or ""
+    return nil, failed.load.message .. kept, failed.load.code
   end
-  if got.load then fg.log("%s", report.line(got.load)) end
-  local kept = got.profile and (" (%s)"):format(fg.keep(got.profile, args.output, "profile")) or ""
-  return nil, failure.message .. kept, failure.code
+  if got.profile then got.profile:meta { units = got.load.requests - got.load.failed } end
+  got.trouble = failed.profile
+  return got
 end
 
 local function judge(args, got)
   local rows = thresholds.judge(args, got.load, got.profile)
-  local passed = true
+  local passed = not got.trouble
   for _, row in ipairs(rows) do
     passed = passed and row.ok
     fg.log("%s %s", row.ok and "ok    " or "BREACH", row.text)
   end
-  return { load = got.load, profile = got.profile, thresholds = rows, passed = passed }
+  return { load = got.load, profile = got.profile, thresholds = rows, passed = passed,
+    trouble = got.trouble and got.trouble.message }
 end
 
 return fg.recipe {
@@ -66,8 +66,9 @@ return fg.recipe {
     local got = assert(measure(args))
     fg.log("%s", report.line(got.load))
     local result = judge(args, got)
-    assert(got.profile:write(args.output))
+    if got.profile then assert(got.profile:write(args.output)) end
     for _, path in ipairs(args.report or {}) do assert(report.write(path, result)) end
+    if got.trouble then return nil, "there is no profile: " .. got.trouble.message, got.trouble.code end
     if fg.interrupted() then return "inconclusive", "interrupted: what was measured until then is written" end
     return result.passed or "regression"
   end,

@@ -223,22 +223,23 @@ static int note_rates(fg_profile *p, const fg_profile *a, const fg_profile *b) {
     return err;
 }
 
-/* When the first and the last run of a side were started; false: not known. */
-static bool started(const side *s, int64_t *first, int64_t *last) {
-    *first = INT64_MAX;
-    *last = 0;
+/* When the first run of a side was started and the last one had ended; false: not known. */
+static bool taken(const side *s, int64_t *from, int64_t *until) {
+    *from = INT64_MAX;
+    *until = 0;
     for (size_t i = 0; i < s->n; i++) {
         int64_t start = fg_meta_number(s->runs[i].p, "start");
-        if (start < *first) *first = start;
-        if (start > *last) *last = start;
+        int64_t end = start + fg_meta_number(s->runs[i].p, "duration");
+        if (start < *from) *from = start;
+        if (end > *until) *until = end;
     }
-    return *first > 0;
+    return *from > 0;
 }
 
-/* Runs that were taken in turn are neither older nor newer. */
+/* Runs that were taken in turn or at the same time are neither older nor newer. */
 static int note_order(fg_profile *p, const side *a, const side *b) {
     int64_t before, after, none;
-    if (!started(a, &before, &none) || !started(b, &none, &after) || after >= before) return 0;
+    if (!taken(a, &before, &none) || !taken(b, &none, &after) || after > before) return 0;
     return fg_profile_note(p, "after is older than before, by %.4g s: are the two swapped?",
                            (double)(before - after) / 1e9);
 }
