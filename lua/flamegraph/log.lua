@@ -13,7 +13,7 @@ function log.clean(text)
   return (secrets.redact(text):gsub("[%z\1-\8\11-\31\127]", "?"))
 end
 
---- The width of the terminal that messages go to, or nil where it is none.
+--- The width of the terminal that messages go to, and its height; or nil where it is none.
 function log.columns()
   return system.columns(2)
 end

@@ -80,17 +80,28 @@ local function row_text(i, row)
     row.ports, row.text)
 end
 
+-- The rows that fit between head and prompt, the chosen one among them: from which, to which.
+local function window(count, at, height)
+  local shown = math.max(1, math.min(count, height - 3))
+  local first = math.max(1, math.min(at - shown // 2, count - shown + 1))
+  return first, first + shown - 1
+end
+
+-- `drawn`: how many lines were drawn before, which these take the place of. Gives how many these are.
 local function draw(rows, at, typed, drawn)
-  local columns = log.columns() or 80
-  local lines = { drawn and ("\27[%dA\r\27[J"):format(#rows + 2) or "" }
+  local columns, height = log.columns()
+  columns, height = columns or 80, height or 24
+  local lines = { drawn > 0 and ("\27[%dA\r\27[J"):format(drawn) or "" }
   lines[1] = lines[1] .. fitted("     runtime      pid    CPU  port         command", columns)
-  for i, row in ipairs(rows) do
-    local text = fitted(row_text(i, row), columns)
+  local first, last = window(#rows, at, height)
+  for i = first, last do
+    local text = fitted(row_text(i, rows[i]), columns)
     lines[#lines + 1] = i == at and "\27[7m" .. text .. "\27[0m" or text
   end
   local prompt = "arrow keys or a number, Enter profiles it for 30 s, q leaves: " .. typed
   io.stderr:write(table.concat(lines, "\n"), "\n", fitted(prompt, columns), "\n")
   io.stderr:flush()
+  return #lines + 1
 end
 
 local keys = { ["\27[A"] = "up", ["\27OA"] = "up", k = "up", ["\27[B"] = "down", ["\27OB"] = "down", j = "down",
@@ -108,10 +119,9 @@ end
 
 local function choose(rows)
   local raw <close> = terminal.raw(0) -- luacheck: ignore raw
-  local at, typed, drawn = 1, "", false
+  local at, typed, drawn = 1, "", 0
   while op.interrupts() == 0 do
-    draw(rows, at, typed, drawn)
-    drawn = true
+    drawn = draw(rows, at, typed, drawn)
     local key
     repeat key = terminal.key(0, 0.2) until key ~= "" or op.interrupts() > 0
     if not key or keys[key] == "leave" then return nil end
@@ -127,7 +137,7 @@ end
 
 --- Ask what is to be profiled.
 -- @treturn string|nil the collector; nil: nothing was chosen
--- @treturn string|nil the process, as a word of the command line
+-- @treturn string|nil the process, as a word of the command line; "interrupted" after Ctrl-C
 function picker.ask()
   local rows = picker.choices()
   if #rows == 0 then
@@ -136,6 +146,7 @@ function picker.ask()
   end
   local row = choose(rows)
   if row then return row.collector, tostring(row.process.pid) end
+  return nil, op.interrupts() > 0 and "interrupted" or nil
 end
 
 return picker

@@ -45,14 +45,15 @@ static int folder(lua_State *L) {
     return 1;
 }
 
-/* columns(fd) → the width of the terminal at fd, or nil where it is none */
+/* columns(fd) → the width of the terminal at fd, and its height; or nil where it is none */
 static int columns(lua_State *L) {
     int fd = (int)luaL_checkinteger(L, 1);
     if (!isatty(fd)) return 0;
     struct winsize size = {0};
     ioctl(fd, TIOCGWINSZ, &size);
     lua_pushinteger(L, size.ws_col ? size.ws_col : 80);
-    return 1;
+    lua_pushinteger(L, size.ws_row ? size.ws_row : 24);
+    return 2;
 }
 
 /* writable(path) → whether a file can be made or written there, or nil, message */
