@@ -128,7 +128,8 @@ function report.xml(result)
   end
   return ('<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>\n  <testsuite name="flame-graph load_test" tests="%d" '
     .. 'failures="%d" errors="%d" time="%.3f">\n%s\n    <system-out>%s</system-out>\n  </testsuite>\n</testsuites>\n')
-    :format(#cases, failures, result.trouble and 1 or 0, result.load.elapsed, table.concat(cases, "\n"), xml(report.line(result.load)))
+    :format(#cases, failures, result.trouble and 1 or 0, result.load.elapsed, table.concat(cases, "\n"),
+      xml(report.line(result.load)))
 end
 
 --- Whether a report can be written to a path: nil, or what is wrong with its suffix.
@@ -139,7 +140,8 @@ function report.problem(path)
 end
 
 --- Write a report; the suffix says which.
--- @tparam table result `load` (of fg.load), `profile` or `trouble` (why there is none), `thresholds` (rows of thresholds.judge), `passed`
+-- @tparam table result `load` (of fg.load), `profile` or `trouble` (why there is none), `thresholds` (rows of
+--   thresholds.judge), `passed`
 -- @treturn boolean|nil nil, message, code
 function report.write(path, result)
   local problem = report.problem(path)

@@ -59,7 +59,7 @@ function thresholds.judge(args, load, p)
     local given = args[kind[1]]
     for _, row in ipairs(given ~= nil and kind[2](given, load, p) or {}) do
       local value = row.value
-      if not value then row.ok = false elseif row.least then row.ok = value >= row.limit else row.ok = value <= row.limit end
+      row.ok = value ~= nil and (row.least and value >= row.limit or not row.least and value <= row.limit)
       row.text = ("%s: %s, allowed: %s %s"):format(row.name, value and row.show(value) or "not known",
         row.least and "at least" or "at most", row.show(row.limit))
       rows[#rows + 1] = row

@@ -124,7 +124,9 @@ types.pid = {
   check = function(value)
     local pid = math.tointeger(tonumber(value))
     if not pid or pid <= 0 then return nil, "takes a process id, not " .. shown(value) end
-    if not system.folder("/proc/" .. pid) then return nil, ("takes the id of a process that runs: there is no process %d"):format(pid) end
+    if not system.folder("/proc/" .. pid) then
+      return nil, ("takes the id of a process that runs: there is no process %d"):format(pid)
+    end
     return pid
   end,
 }

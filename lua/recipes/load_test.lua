@@ -2,7 +2,7 @@ local fg = require "flamegraph"
 local report = require "flamegraph.report"
 local thresholds = require "flamegraph.thresholds"
 
--- Load and profile at the same time. What was measured of the load stands without a profile, but not the other way round.
+-- Load and profile at the same time. What was measured of the load stands without a profile, not the other way round.
 local function measure(args)
   local got, failed = fg.all {
     load = function() return fg.drive(args.load, args.duration, args.profiling.url) end,
