@@ -133,24 +133,35 @@ end
 local function recorded(args)
   local words = { "--switch-events", "--event", "sched:sched_switch", "--count", "1", "--pid", args.pid }
   table.move({ "--", "sleep", args.duration }, 1, 3, #words + 1, words)
-  return record(words, { unwind = args.unwind, stack = args.stack, pid = args.pid,
+  local p, message, code = record(words, { unwind = args.unwind, stack = args.stack, pid = args.pid,
     read = { min_wait = args.min, max_wait = args.max, wait_states = args.state, lines = args.lines,
       inline = args.inline, no_demangle = args.no_demangle } })
+  if p then p:meta { collector = "offcpu", engine = "perf record, each sched:sched_switch" } end
+  return p, message, code
+end
+
+-- Where it is refused, the process may have a reason of its own.
+local function may_trace(args)
+  local ok, why, remedy = fg.right "perf_trace"
+  if ok or not args then return ok, why, remedy end
+  return fg.right("perf_trace", args.pid)
 end
 
 local function may_record(args)
   if args and (args.cpu or args.wakers) then return nil, "it has neither --cpu nor --wakers", "--engine tracepoints" end
   if args and args.no_inherit then return nil, "without children it has no threads either", "--engine tracepoints" end
-  return fg.right "perf_trace"
+  local ok, why, remedy = fg.right "tracefs" -- perf finds tracepoints only there
+  if not ok then return nil, why, remedy end
+  return may_trace(args)
 end
 
 -- ---- built in ---------------------------------------------------------------------------------------------------
 
 -- The BPF program sums in the kernel and costs least, but it walks stacks by frame pointers alone: most C libraries
 -- have none, and the function that waits would not be seen. So the tracepoints come first.
-local function may_trace(args)
+local function may_watch(args)
   if args and args.wakers then return nil, "it does not know who ends a wait", "--engine bpf" end
-  return fg.right "perf_trace" -- it finds tracepoints where tracefs is not mounted
+  return may_trace(args) -- it finds tracepoints where tracefs is not mounted
 end
 
 return fg.collector {
@@ -187,7 +198,7 @@ return fg.collector {
   },
   engines = {
     { name = "tracepoints", summary = "built in, perf_event_open", collect = sampled "offcpu_events",
-      check = may_trace },
+      check = may_watch },
     { name = "bpf", summary = "built in, a BPF program", collect = sampled "offcpu_bpf",
       check = function() return fg.right "bpf" end },
     { name = "bpftrace", summary = "what bpftrace prints", collect = traced, check = may_bpftrace,

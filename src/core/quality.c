@@ -66,6 +66,12 @@ static double share(int64_t part, int64_t rest) {
     return all > 0 ? (double)part / all : 0;
 }
 
+/* Off-CPU time is not sampled: every wait is in it. */
+static bool is_sampled(const fg_profile *p) {
+    int type = fg_profile_find_type(p, NULL);
+    return type < 0 || strcmp(fg_profile_type(p, (size_t)type).name, "offcpu") != 0;
+}
+
 void fg_profile_warnings(const fg_profile *p, void (*say)(void *user, const char *text), void *user) {
     fg_quality q = fg_profile_quality(p);
     char text[256];
@@ -77,7 +83,7 @@ void fg_profile_warnings(const fg_profile *p, void (*say)(void *user, const char
         return;
     }
     if (fg_meta_number(p, "interrupted")) say(user, "the collection was ended early");
-    if (q.samples > 0 && q.samples < FEW_SAMPLES) {
+    if (q.samples > 0 && q.samples < FEW_SAMPLES && is_sampled(p)) {
         double points = 100 * 1.96 * sqrt(0.25 / (double)q.samples);
         snprintf(text, sizeof text, "only %lld sample%s: a share may be off by %.0f points",
                  (long long)q.samples, q.samples == 1 ? "" : "s", points > 100 ? 100 : points);

@@ -338,6 +338,10 @@ static int describe(struct perf *s, double seconds) {
     if (!err && !s->unwinding.dwarf && s->watch.truncated > s->watch.raws.total / MUCH &&
         fg__registers_mask())
         err = fg_profile_note(p, "--unwind dwarf finds callers in programs that have no frame pointers");
+    if (!err && s->unwinding.dwarf && s->watch.truncated > s->watch.raws.total / MUCH)
+        err =
+            fg_profile_note(p, "--stack finds more callers: %u bytes of each stack were copied (64k at most)",
+                            (unsigned)s->unwinding.copied);
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
     if (!err) err = fg_meta_set_number(p, "sampler_cpu", (int64_t)cpu.tv_sec * 1000000000 + cpu.tv_nsec);
     return err;

@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import subprocess
+import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 BUILD = pathlib.Path(os.environ.get("FG_BUILD", HERE.parent.parent / "build")).resolve()
@@ -25,6 +26,7 @@ PROGRAMS = {
     "linked": [[*C, NO_POINTERS, "-shared", "-fPIC", SOURCES / "library.c", "-o", "libwork.so"],
                [*C, NO_POINTERS, SOURCES / "linked.c", "-L.", "-lwork", "-Wl,-rpath,$ORIGIN", "-o", "linked"]],
     "waits": [[*C, POINTERS, SOURCES / "waits.c", "-o", "waits"]],
+    "forbids": [[*C, SOURCES / "forbids.c", "-o", "forbids"]],
     "jit": [[*C, POINTERS, SOURCES / "jit.c", "-o", "jit"]],
 }
 
@@ -74,6 +76,21 @@ def spent(process):
     process.stdin.write("\n")
     process.stdin.flush()
     return json.loads(process.stdout.readline())
+
+
+def wait_for_start(engine):
+    """Until a sampler that was just started samples: perf record lets its command go, `sleep`, when it does."""
+    time.sleep(0.5)
+    for _ in range(200 if engine == "perf" else 0):
+        names, parents = {}, {}
+        for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                pid, name, parent = re.match(r"(\d+) \((.*)\) \S (\d+)", stat.read_text(), re.S).groups()
+                names[pid], parents[pid] = name, parent
+        if any(names[pid] == "sleep" and names.get(parent) == "perf" and
+               parents.get(parents[parent]) == str(os.getpid()) for pid, parent in parents.items()):
+            return
+        time.sleep(0.1)
 
 
 def flame_graph(*arguments, **how):
