@@ -11,8 +11,9 @@
 #include <elfutils/libdw.h>
 #include <stdlib.h>
 #include "symbols/module.h"
+#include "symbols/skim.h"
 
-enum { DEPTH = 64 }; /* of namespaces and of inlined calls: no compiler comes near */
+enum { DEPTH = 64 }; /* of inlined calls: no compiler comes near */
 
 /* [low, high) is code of the unit or function number `of`. */
 typedef struct range {
@@ -35,6 +36,7 @@ typedef struct unit {
 
 struct fg__dwarf {
     Dwarf *dwarf;
+    fg__elf image; /* what it is read from, if the file's is compressed */
     unit *units;
     size_t count, cap;
     ranges index;
@@ -104,30 +106,21 @@ static int read_units(struct fg__dwarf *d, fg_ctx *ctx) {
     return err;
 }
 
-/* Functions are in units, in namespaces and, declared there, in types. */
-static int add_functions(unit *u, fg_ctx *ctx, Dwarf_Die *parent, int depth) {
+typedef struct filling {
+    fg_ctx *ctx;
+    Dwarf *dwarf;
+    unit *unit;
+} filling;
+
+static int add_function(void *user, Dwarf_Off offset) {
+    filling *f = user;
+    unit *u = f->unit;
     Dwarf_Die die;
-    int err = 0;
-    if (depth == DEPTH || dwarf_child(parent, &die)) return 0;
-    do {
-        switch (dwarf_tag(&die)) {
-        case DW_TAG_subprogram:
-            if (!dwarf_hasattr(&die, DW_AT_low_pc) && !dwarf_hasattr(&die, DW_AT_ranges)) break;
-            err = fg__grow(ctx, &u->functions, &u->cap, u->count + 1, sizeof *u->functions);
-            if (err) break;
-            u->functions[u->count] = die;
-            err = add_ranges(&u->index, ctx, &die, u->count++);
-            break;
-        case DW_TAG_namespace:
-        case DW_TAG_module:
-        case DW_TAG_structure_type:
-        case DW_TAG_class_type:
-        case DW_TAG_union_type:
-        case DW_TAG_enumeration_type: err = add_functions(u, ctx, &die, depth + 1); break;
-        default: break;
-        }
-    } while (!err && dwarf_siblingof(&die, &die) == 0);
-    return err;
+    if (!dwarf_offdie(f->dwarf, offset, &die)) return 0;
+    int err = fg__grow(f->ctx, &u->functions, &u->cap, u->count + 1, sizeof *u->functions);
+    if (err) return err;
+    u->functions[u->count] = die;
+    return add_ranges(&u->index, f->ctx, &die, u->count++);
 }
 
 /* The unit with the address, its functions read; NULL: there is none. */
@@ -136,7 +129,8 @@ static int find_unit(unit **out, struct fg__dwarf *d, fg_ctx *ctx, uint64_t addr
     *out = r ? &d->units[r->of] : NULL;
     if (!r || (*out)->read) return 0;
     (*out)->read = true;
-    int err = add_functions(*out, ctx, &(*out)->split, 0);
+    filling f = {ctx, dwarf_cu_getdwarf((*out)->split.cu), *out};
+    int err = fg__skim_functions(ctx, &(*out)->split, add_function, &f);
     sort_ranges(&(*out)->index);
     return err;
 }
@@ -227,6 +221,14 @@ static Dwarf *begin(Elf *elf) {
     return NULL;
 }
 
+/* Open the DWARF of a file. False: it has none. */
+static bool open_in(struct fg__dwarf *d, fg_ctx *ctx, Elf *elf) {
+    if (!elf) return false;
+    d->dwarf = begin(fg__dwarf_image(&d->image, elf) ? d->image.elf : elf);
+    if (!d->dwarf) fg__elf_close(ctx, &d->image);
+    return d->dwarf != NULL;
+}
+
 /* The module's DWARF, opened once; NULL in *out: it has none. */
 static int open_dwarf(struct fg__dwarf **out, fg__module *m) {
     fg_ctx *ctx = m->symbols->ctx;
@@ -235,19 +237,19 @@ static int open_dwarf(struct fg__dwarf **out, fg__module *m) {
     m->dwarf_tried = true;
     int err = fg__module_open(m);
     if (err || m->state != FG__MODULE_OPEN) return err;
-    Dwarf *dwarf = begin(m->elf.elf);
-    if (!dwarf) {
+    struct fg__dwarf *d = fg__calloc(ctx, 1, sizeof *d);
+    if (!d) return FG_ENOMEM;
+    bool found = open_in(d, ctx, m->elf.elf);
+    if (!found) {
         fg__separate_open(m);
-        dwarf = begin(m->debug.elf);
+        found = open_in(d, ctx, m->debug.elf);
     }
-    if (!dwarf) return 0;
-    *out = m->dwarf = fg__calloc(ctx, 1, sizeof *m->dwarf);
-    if (!m->dwarf) {
-        dwarf_end(dwarf);
-        return FG_ENOMEM;
+    if (!found) {
+        fg_free(ctx, d);
+        return 0;
     }
-    m->dwarf->dwarf = dwarf;
-    return read_units(m->dwarf, ctx);
+    *out = m->dwarf = d;
+    return read_units(d, ctx);
 }
 
 int fg__dwarf_calls(const fg__call **calls, size_t *n, fg__module *m, uint64_t address) {
@@ -279,5 +281,6 @@ void fg__dwarf_free(fg_ctx *ctx, struct fg__dwarf *d) {
     fg_free(ctx, d->index.ranges);
     fg_free(ctx, d->calls);
     dwarf_end(d->dwarf);
+    fg__elf_close(ctx, &d->image);
     fg_free(ctx, d);
 }

@@ -139,6 +139,9 @@ void fg__debugdata_open(fg__module *m);
 
 /* ---- DWARF --------------------------------------------------------------------------------------------- */
 
+/* If the file's DWARF is compressed: what is needed of it, decompressed, as a file of its own. False: use the file. */
+bool fg__dwarf_image(fg__elf *out, Elf *elf);
+
 /* A call that was inlined, or the function itself. */
 typedef struct fg__call {
     const char *name; /* as the linker has it; NULL: the symbol's own */

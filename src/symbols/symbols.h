@@ -4,7 +4,7 @@
  *   symbols.c   modules, and frames made of their symbols      module.c    files: found, opened, known by build id
  *   space.c     what is mapped where in a process              elf.c       one pass over each table of symbols
  *   proc.c      /proc/PID/maps                                 separate.c  separate files of debug information
- *   kernel.c    which kernel; kallsyms.c: its symbols          dwarf.c     inlined calls, source lines
+ *   kernel.c    which kernel; kallsyms.c: its symbols          dwarf.c     inlined calls, lines: skim.c, image.c
  *   jit.c       perf maps and jitdump files                    demangle.c  C++ and Rust; names.c: made fit to be read
  *   unwind.h    a copy of a stack to addresses: cfi.c, unwind.c, expression.c
  *

@@ -1,5 +1,8 @@
 /* Inlined calls and source lines of this very program, as its compiler describes them. */
 #include "spaces.h"
+#include <dwarf.h>
+#include <fcntl.h>
+#include "symbols/skim.h"
 
 /* An address in the innermost call, and the lines on which each calls the next. */
 static uint64_t here;
@@ -127,11 +130,62 @@ static void each_allocation_may_fail(void **state) {
     }
 }
 
+/* ---- functions of a unit --------------------------------------------------------------------------------- */
+
+typedef struct offsets {
+    Dwarf_Off at[1 << 14];
+    size_t n;
+} offsets;
+
+static int keep(void *user, Dwarf_Off offset) {
+    offsets *o = user;
+    assert_in_range(o->n, 0, sizeof o->at / sizeof *o->at - 1);
+    o->at[o->n++] = offset;
+    return 0;
+}
+
+/* As libdw walks: functions of units, namespaces and types. */
+static void walk(offsets *out, Dwarf_Die *parent) {
+    Dwarf_Die die;
+    if (dwarf_child(parent, &die)) return;
+    do {
+        int tag = dwarf_tag(&die);
+        if (tag == DW_TAG_namespace || tag == DW_TAG_structure_type || tag == DW_TAG_class_type)
+            walk(out, &die);
+        if (tag == DW_TAG_subprogram &&
+            (dwarf_hasattr(&die, DW_AT_low_pc) || dwarf_hasattr(&die, DW_AT_ranges)))
+            keep(out, dwarf_dieoffset(&die));
+    } while (dwarf_siblingof(&die, &die) == 0);
+}
+
+static void skimming_finds_what_walking_finds(void **state) {
+    (void)state;
+    static offsets skimmed, walked;
+    int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    Dwarf *dwarf = dwarf_begin(fd, DWARF_C_READ);
+    Dwarf_CU *cu = NULL;
+    Dwarf_Die die;
+    size_t functions = 0;
+    assert_non_null(dwarf);
+    while (dwarf_get_units(dwarf, cu, &cu, NULL, NULL, &die, NULL) == 0) {
+        skimmed.n = walked.n = 0;
+        assert_int_equal(fg__skim_functions(ctx, &die, keep, &skimmed), 0);
+        walk(&walked, &die);
+        assert_int_equal(skimmed.n, walked.n);
+        assert_memory_equal(skimmed.at, walked.at, walked.n * sizeof *walked.at);
+        functions += walked.n;
+    }
+    assert_true(functions > 100);
+    dwarf_end(dwarf);
+    close(fd);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(inlined_calls_are_frames),    cmocka_unit_test(each_frame_has_its_line),
-        cmocka_unit_test(lines_without_inlined_calls), cmocka_unit_test(functions_without_dwarf),
-        cmocka_unit_test(each_allocation_may_fail),
+        cmocka_unit_test(skimming_finds_what_walking_finds), cmocka_unit_test(inlined_calls_are_frames),
+        cmocka_unit_test(each_frame_has_its_line),           cmocka_unit_test(lines_without_inlined_calls),
+        cmocka_unit_test(functions_without_dwarf),           cmocka_unit_test(each_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, open_ctx, close_ctx);
 }

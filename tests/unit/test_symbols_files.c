@@ -157,6 +157,52 @@ static void another_file_gives_no_names(void **state) {
     end();
 }
 
+/* Sections of DWARF as distributions ship them; libdw itself has no zstd. */
+static void compressed_dwarf(void **state) {
+    (void)state;
+    static const char *const ways[] = {"zlib", "zstd"};
+    uint64_t address = inside();
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        run("objcopy --compress-debug-sections=%s full.so packed-%s.so && readelf -t packed-%s.so | grep -qi "
+            "%s",
+            ways[i], ways[i], ways[i], ways[i]);
+        char name[32];
+        snprintf(name, sizeof name, "packed-%s.so", ways[i]);
+        begin(name, &(fg__symbols_options){.inlined = true, .lines = true}, NULL, 0);
+        fg_frame f = frame_at(0, address, 2);
+        assert_string_equal(f.name, "inlined");
+        assert_int_equal(f.line, 2);
+        end();
+    }
+}
+
+/* What is said of its size is not believed, and what cannot be unpacked gives no calls. */
+static void damaged_compressed_dwarf(void **state) {
+    (void)state;
+    enum { MOST = 1 << 20, EACH = 41 };
+    static uint8_t bytes[MOST];
+    uint64_t address = inside();
+    run("objcopy --compress-debug-sections=zlib full.so packed.so");
+    FILE *file = fopen(path_of("packed.so"), "r");
+    assert_non_null(file);
+    size_t n = fread(bytes, 1, sizeof bytes, file);
+    fclose(file);
+    for (size_t at = n / 2; at < n; at += EACH) {
+        bytes[at] ^= 0x55;
+        file = fopen(path_of("damaged.so"), "w");
+        assert_non_null(file);
+        assert_int_equal(fwrite(bytes, 1, n, file), n);
+        fclose(file);
+        bytes[at] ^= 0x55;
+        const uint32_t *frames;
+        size_t count;
+        begin("damaged.so", &(fg__symbols_options){.inlined = true, .lines = true}, NULL, 0);
+        assert_int_equal(fg__space_frames(&frames, &count, space, address, false), 0);
+        assert_in_range(count, 1, 100);
+        end();
+    }
+}
+
 /* As the linker writes them into the table of symbols, where it knows versions. */
 static void versions_are_no_part_of_names(void **state) {
     (void)state;
@@ -189,6 +235,8 @@ int main(void) {
         cmocka_unit_test(symbols_in_gnu_debugdata),
         cmocka_unit_test(another_file_gives_no_names),
         cmocka_unit_test(versions_are_no_part_of_names),
+        cmocka_unit_test(compressed_dwarf),
+        cmocka_unit_test(damaged_compressed_dwarf),
     };
     return cmocka_run_group_tests(tests, make_library, remove_library);
 }
