@@ -74,20 +74,27 @@ static void chains_are_stacks(void **state) {
     expect(&r, "prog;[a];[b] 200 2\nprog;[unknown];[unknown] 100 1\nprog;[unknown];[unknown];[a] 100 1\n");
 }
 
+static const uint64_t KERNEL_CODE = UINT64_C(0xffffffffa0001000);
+
+static void put_kernel_code(recording *r, uint64_t at, uint32_t size, uint16_t flags, const char *name) {
+    enum { BPF = 1 };
+    begin(r, RECORD_KSYMBOL, 0);
+    put8(r, at), put4(r, size), put4(r, BPF | (uint32_t)flags << 16), put_string(r, name);
+    end(r);
+}
+
 /* As of a BPF program, which may be gone when the recording is read. */
 static void code_of_the_kernel_is_told_by_records(void **state) {
     (void)state;
-    enum { SIZE = 64, BPF = 1, GONE = 1 << 16 };
-    const uint64_t at = UINT64_C(0xffffffffa0001000);
+    enum { SIZE = 64, GONE = 1 };
     recording r = {0};
     start(&r);
-    begin(&r, RECORD_KSYMBOL, 0);
-    put8(&r, at), put4(&r, SIZE), put4(&r, BPF), put_string(&r, "bpf_prog_1"), end(&r);
-    begin(&r, RECORD_KSYMBOL, 0);
-    put8(&r, at), put4(&r, SIZE), put4(&r, BPF | GONE), put_string(&r, "bpf_prog_2"), end(&r);
+    put_kernel_code(&r, KERNEL_CODE, SIZE, 0, "bpf_prog_1");
+    put_kernel_code(&r, KERNEL_CODE, SIZE, GONE, "bpf_prog_2");
+    put_kernel_code(&r, UINT64_MAX - 9, SIZE, 0, "beyond all addresses");
     begin(&r, RECORD_KSYMBOL, 0);
     put4(&r, 1), put4(&r, 2), end(&r); /* cut short */
-    sample(&r, 7, 2, CHAIN_OF(in_kernel, at + SIZE - 1, in_user, A + 9));
+    sample(&r, 7, 2, CHAIN_OF(in_kernel, KERNEL_CODE + SIZE - 1, in_user, A + 9));
     expect(&r, "prog;[a];bpf_prog_1 100 1\n");
 }
 
@@ -380,7 +387,8 @@ static void damaged_files_are_no_disaster(void **state) {
     recording r = {0};
     start(&r);
     put_fork(&r, 8, 7, 2);
-    sample(&r, 8, 3, CHAIN_OF(in_user, B, A + 9));
+    put_kernel_code(&r, KERNEL_CODE, 64, 0, "bpf_prog_1");
+    sample(&r, 8, 3, CHAIN_OF(in_kernel, KERNEL_CODE + 9, in_user, B, A + 9));
     put_names(&r, "not.this.machine");
     finish(&r);
     fg_read_options o = options();
@@ -412,8 +420,9 @@ static void memory_may_run_out(void **state) {
     recording plain = {0}, whole = {0};
     start(&plain);
     put_fork(&plain, 8, 7, 2);
+    put_kernel_code(&plain, KERNEL_CODE, 64, 0, "bpf_prog_1");
     put_mmap(&plain, 8, A, PAGE, 0, "/nowhere/c", 4);
-    sample(&plain, 8, 3, CHAIN_OF(in_user, B, A + 9));
+    sample(&plain, 8, 3, CHAIN_OF(in_kernel, KERNEL_CODE + 9, KERNEL_CODE + 99, in_user, B, A + 9));
     sample(&plain, 7, 2, CHAIN_OF(in_user, A));
     compress(&whole, &plain, 61);
     fg_read_options o = options();
