@@ -1,7 +1,6 @@
 /* perf.data: records in the order of their times. Tasks and mappings are kept up to date, samples become stacks. */
 #include <stdio.h>
 #include "formats/perf_data.h"
-#include "symbols/unwind.h"
 
 enum { USUAL_DEPTH = 127, UNWOUND_MAX = 1024 };
 
@@ -71,13 +70,14 @@ static int push_copy(reader *r, fg__space *space, const fg__perf_sample *s) {
     fg__registers registers;
     size_t n = 0;
     int err = 0;
-    if (s->regs_abi != ABI_64 || r->d.other_arch)
+    if (s->regs_abi != ABI_64 || r->d.machine == FG__MACHINES)
         return s->in_user && s->ip ? push_address(r, space, s->ip, false) : 0;
     for (int i = 0; i < __builtin_popcountll(s->attr->regs_user); i++)
         values[i] = fg__load64(s->regs + 8 * i);
-    fg__registers_from_perf(&registers, s->attr->regs_user, values);
+    fg__registers_of_machine(&registers, r->d.machine, s->attr->regs_user, values);
     r->truncated += fg__unwind(addresses, &n, UNWOUND_MAX, space, &registers, s->stack, s->stack_size) !=
                     FG__UNWOUND_WHOLE;
+    if (!n && s->in_user && s->ip) addresses[n++] = s->ip;
     for (size_t i = 0; i < n && !err; i++) err = push_address(r, space, addresses[i], i > 0);
     return err;
 }

@@ -17,6 +17,7 @@
 #include "formats/perf.h"
 #include "formats/waits.h"
 #include "symbols/symbols.h"
+#include "symbols/unwind.h"
 
 /* ---- bytes --------------------------------------------------------------------------------------------- */
 
@@ -240,7 +241,7 @@ typedef struct fg__recording {
     size_t column_count;   /* of events */
     bool elsewhere;        /* recorded on another machine, */
     bool other_kernel;     /* or under another kernel */
-    bool other_arch;
+    fg__machine machine;   /* FG__MACHINES: one whose stacks are not understood */
     const uint8_t *kernel_id;
     size_t kernel_id_size;
 

@@ -99,7 +99,10 @@ static int on_tracing_data(fg__recording *d, fg__bytes b) {
 }
 
 static int on_arch(fg__recording *d, fg__bytes b) {
-    d->other_arch = !fg__slice_is(text(&b), "x86_64");
+    fg__slice name = text(&b);
+    d->machine = fg__slice_is(name, "x86_64")    ? FG__X86_64
+                 : fg__slice_is(name, "aarch64") ? FG__AARCH64
+                                                 : FG__MACHINES;
     return 0;
 }
 

@@ -85,6 +85,7 @@ static bool read_registers(fg__registers *out, pid_t tid) {
     const uint64_t by_dwarf[FG__REGISTERS] = {r.rax, r.rdx, r.rcx, r.rbx, r.rsi, r.rdi, r.rbp, r.rsp, r.r8,
                                               r.r9,  r.r10, r.r11, r.r12, r.r13, r.r14, r.r15, r.rip};
     memcpy(out->value, by_dwarf, sizeof by_dwarf);
+    out->machine = FG__X86_64;
     out->known = (1u << FG__REGISTERS) - 1;
     return true;
 }

@@ -28,6 +28,7 @@ typedef struct place {
 
 /* A section and how the entry for an address is found in it. */
 typedef struct table {
+    const fg__abi *abi;
     fg__section section;
     bool eh;               /* .eh_frame; else .debug_frame */
     const uint8_t *sorted; /* of .eh_frame_hdr: (start, entry), each relative to it; NULL: `index` is used */
@@ -148,7 +149,8 @@ static bool read_common(fg__cfi_entry *e, const table *t, uint64_t offset, bool 
     fg__cursor c = {t->section.bytes + offset, t->section.bytes + t->section.n, false};
     if (!cut_entry(&r, &c, t) || !r.is_common) return false;
     c = r.content;
-    *e = (fg__cfi_entry){.section = t->section.bytes,
+    *e = (fg__cfi_entry){.abi = t->abi,
+                         .section = t->section.bytes,
                          .encoding = PE_ABSOLUTE,
                          .bias = (int64_t)(t->section.address - (uint64_t)(uintptr_t)t->section.bytes)};
     uint64_t version = fg__cursor_bytes(&c, 1);
@@ -160,7 +162,7 @@ static bool read_common(fg__cfi_entry *e, const table *t, uint64_t offset, bool 
     e->code_factor = fg__cursor_leb(&c, false);
     e->data_factor = (int64_t)fg__cursor_leb(&c, true);
     uint64_t ra = version == 1 ? fg__cursor_bytes(&c, 1) : fg__cursor_leb(&c, false);
-    e->return_address = ra < FG__REGISTERS ? (uint32_t)ra : FG__REGISTERS;
+    e->return_address = fg__abi_register(t->abi, ra);
     *augmented = *letters == 'z';
     if (!read_augmentation(e, &c, letters) || c.bad) return false;
     e->common = c;
@@ -245,12 +247,12 @@ static void use_header(table *t, const fg__section *header) {
 
 /* ---- rows ---------------------------------------------------------------------------------------------- */
 
-struct fg__cfi *fg__cfi_new(fg_ctx *ctx, const fg__section *eh, const fg__section *eh_header,
-                            const fg__section *debug) {
+struct fg__cfi *fg__cfi_new(fg_ctx *ctx, fg__machine machine, const fg__section *eh,
+                            const fg__section *eh_header, const fg__section *debug) {
     struct fg__cfi *cfi = fg__calloc(ctx, 1, sizeof *cfi);
     if (!cfi) return NULL;
-    cfi->eh = (table){.section = *eh, .eh = true};
-    cfi->debug = (table){.section = *debug};
+    cfi->eh = (table){.abi = fg__abi_of(machine), .section = *eh, .eh = true};
+    cfi->debug = (table){.abi = fg__abi_of(machine), .section = *debug};
     if (eh->n && eh_header->n) use_header(&cfi->eh, eh_header);
     return cfi;
 }
@@ -310,16 +312,23 @@ const fg__row *fg__cfi_row(struct fg__cfi *cfi, fg_ctx *ctx, uint64_t address, f
 
 /* ---- modules ------------------------------------------------------------------------------------------- */
 
-static bool is_understood(Elf *elf) {
+/* FG__MACHINES: one that is not understood. */
+static fg__machine machine_of(Elf *elf) {
     GElf_Ehdr header;
-    return gelf_getehdr(elf, &header) && header.e_machine == EM_X86_64 &&
-           header.e_ident[EI_CLASS] == ELFCLASS64 && header.e_ident[EI_DATA] == ELFDATA2LSB;
+    if (!gelf_getehdr(elf, &header) || header.e_ident[EI_CLASS] != ELFCLASS64 ||
+        header.e_ident[EI_DATA] != ELFDATA2LSB)
+        return FG__MACHINES;
+    return header.e_machine == EM_X86_64    ? FG__X86_64
+           : header.e_machine == EM_AARCH64 ? FG__AARCH64
+                                            : FG__MACHINES;
 }
 
 struct fg__cfi *fg__module_cfi(fg__module *m) {
     if (m->cfi_tried) return m->cfi;
     m->cfi_tried = true;
-    if (fg__module_open(m) || m->state != FG__MODULE_OPEN || !is_understood(m->elf.elf)) return NULL;
+    if (fg__module_open(m) || m->state != FG__MODULE_OPEN) return NULL;
+    fg__machine machine = machine_of(m->elf.elf);
+    if (machine == FG__MACHINES) return NULL;
     fg__section eh = {0}, header = {0}, debug = {0};
     fg__elf_section(&eh, m->elf.elf, ".eh_frame");
     fg__elf_section(&header, m->elf.elf, ".eh_frame_hdr");
@@ -327,6 +336,6 @@ struct fg__cfi *fg__module_cfi(fg__module *m) {
         fg__separate_open(m);
         if (m->debug.elf) fg__elf_section(&debug, m->debug.elf, ".debug_frame");
     }
-    if (eh.n || debug.n) m->cfi = fg__cfi_new(m->symbols->ctx, &eh, &header, &debug);
+    if (eh.n || debug.n) m->cfi = fg__cfi_new(m->symbols->ctx, machine, &eh, &header, &debug);
     return m->cfi;
 }

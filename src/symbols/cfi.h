@@ -46,6 +46,22 @@ uint64_t fg__cursor_leb(fg__cursor *c, bool sign);
 /* Cut the next n bytes off. */
 fg__cursor fg__cursor_cut(fg__cursor *c, uint64_t n);
 
+/* ---- machines ------------------------------------------------------------------------------------------- */
+
+/* A register that is not followed. */
+enum { FG__NO_REGISTER = 255 };
+typedef struct fg__abi {
+    const uint8_t *numbers; /* ours, by DWARF's */
+    size_t count;
+    uint32_t preserved; /* set of 1 << number: what a call leaves as it was, unless said otherwise */
+    bool links;         /* a call puts the return address into a register, and only some functions store it */
+    uint64_t code;      /* the bits of a code address: others may be a signature of it */
+} fg__abi;
+const fg__abi *fg__abi_of(fg__machine machine);
+static inline uint32_t fg__abi_register(const fg__abi *abi, uint64_t number) {
+    return number < abi->count ? abi->numbers[number] : (uint32_t)FG__NO_REGISTER;
+}
+
 /* ---- rows ---------------------------------------------------------------------------------------------- */
 
 /* Where the caller's value of a register is. */
@@ -77,6 +93,7 @@ typedef struct fg__row {
 
 /* An entry for a range of addresses (FDE), with what it shares with others (CIE). */
 typedef struct fg__cfi_entry {
+    const fg__abi *abi;
     const uint8_t *section;
     uint64_t start, size;
     fg__cursor common, own; /* instructions */
@@ -99,8 +116,8 @@ uint64_t fg__cfi_address(fg__cursor *c, uint8_t encoding, int64_t bias);
  * Tables of these sections, of which any may be without bytes; the bytes stay the caller's and have to outlive it.
  * NULL: no memory.
  */
-struct fg__cfi *fg__cfi_new(fg_ctx *ctx, const fg__section *eh, const fg__section *eh_header,
-                            const fg__section *debug);
+struct fg__cfi *fg__cfi_new(fg_ctx *ctx, fg__machine machine, const fg__section *eh,
+                            const fg__section *eh_header, const fg__section *debug);
 /*
  * The row for a module's own address; NULL: nothing is known of it. It is in `scratch` or kept until the next call.
  */
@@ -116,7 +133,8 @@ typedef struct fg__frame_state {
     const uint8_t *stack;
     uint64_t base; /* the address of the copy's first byte */
     size_t size;
-    bool beyond; /* what could not be read is behind the copy's end: there it may well be */
+    bool innermost; /* no step was made yet */
+    bool beyond;    /* what could not be read is behind the copy's end: there it may well be */
 } fg__frame_state;
 
 /* Read `n` bytes (1, 2, 4 or 8) of the process's memory, which has to be in the copy. */

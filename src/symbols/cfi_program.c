@@ -38,6 +38,7 @@ static const char *const OPERANDS[64] = {
     [DW_CFA_val_offset] = "uu",
     [DW_CFA_val_offset_sf] = "us",
     [DW_CFA_val_expression] = "ub",
+    [DW_CFA_GNU_window_save] = "", /* on AArch64: from here on the return address is signed, or no longer */
     [DW_CFA_GNU_args_size] = "u",
     [DW_CFA_GNU_negative_offset_extended] = "uu",
 };
@@ -83,20 +84,22 @@ static bool block(fg__rule *rule, const machine *m, const fg__cursor *code) {
 }
 
 /* The rules of registers that are not followed, as those for floating point, go here and are forgotten. */
-static fg__rule *rule_of(machine *m, uint64_t reg, fg__rule *forgotten) {
+static fg__rule *rule_of(machine *m, uint64_t number, fg__rule *forgotten) {
+    uint32_t reg = fg__abi_register(m->entry->abi, number);
     return reg < FG__REGISTERS ? &m->row.rules[reg] : forgotten;
 }
 
-static bool define_cfa(machine *m, uint64_t reg) {
+static bool define_cfa(machine *m, uint64_t number) {
+    uint32_t reg = fg__abi_register(m->entry->abi, number);
     m->row.cfa.how = FG__RULE_REGISTER;
     m->row.cfa.reg = (uint32_t)reg & UINT8_MAX;
     return reg < FG__REGISTERS;
 }
 
 static bool set_register(machine *m, fg__rule *rule, uint64_t from) {
-    (void)m;
-    *rule = (fg__rule){.how = FG__RULE_REGISTER, .reg = (uint32_t)from & UINT8_MAX};
-    if (from >= FG__REGISTERS) rule->how = FG__RULE_UNDEFINED;
+    uint32_t reg = fg__abi_register(m->entry->abi, from);
+    *rule = (fg__rule){.how = FG__RULE_REGISTER, .reg = reg & UINT8_MAX};
+    if (reg >= FG__REGISTERS) rule->how = FG__RULE_UNDEFINED;
     return true;
 }
 
@@ -112,7 +115,8 @@ static bool recall(machine *m) {
     return true;
 }
 
-static void restore(machine *m, uint64_t reg) {
+static void restore(machine *m, uint64_t number) {
+    uint32_t reg = fg__abi_register(m->entry->abi, number);
     if (reg < FG__REGISTERS) m->row.rules[reg] = m->initial.rules[reg];
 }
 
@@ -129,6 +133,7 @@ static bool execute(machine *m, uint8_t op) {
     switch (op) {
     case DW_CFA_nop:
     case DW_CFA_GNU_args_size: return true;
+    case DW_CFA_GNU_window_save: return m->entry->abi->links;
     case DW_CFA_set_loc: m->at = o.value[0]; return true;
     case DW_CFA_advance_loc1:
     case DW_CFA_advance_loc2:
@@ -195,10 +200,9 @@ static bool run(machine *m, fg__cursor code) {
 
 /* What holds where nothing is said: the ABI's registers that a call preserves are; the stack pointer is the CFA. */
 static void begin(fg__row *row, const fg__cfi_entry *entry) {
-    enum { PRESERVED = 1 << 3 | 1 << FG__RBP | 1 << 12 | 1 << 13 | 1 << 14 | 1 << 15 };
     memset(row, 0, sizeof *row); /* rows are compared byte by byte */
     for (unsigned i = 0; i < FG__REGISTERS; i++)
-        row->rules[i].how = PRESERVED >> i & 1 ? FG__RULE_SAME : FG__RULE_UNDEFINED;
+        row->rules[i].how = entry->abi->preserved >> i & 1 ? FG__RULE_SAME : FG__RULE_UNDEFINED;
     row->rules[FG__RSP].how = FG__RULE_IS_OFFSET;
     row->section = entry->section;
     row->return_address = entry->return_address;

@@ -28,7 +28,8 @@ static bool pick(machine *m, uint64_t down) {
 
 static bool push_register(machine *m, uint64_t number) {
     uint64_t value, offset = fg__cursor_leb(&m->code, true);
-    return fg__frame_register(&value, m->frame, number) && push(m, value + offset);
+    uint32_t reg = fg__abi_register(fg__abi_of(m->frame->registers.machine), number);
+    return fg__frame_register(&value, m->frame, reg) && push(m, value + offset);
 }
 
 static bool jump(machine *m, int64_t by) {

@@ -3,19 +3,52 @@
 
 /* ---- registers ----------------------------------------------------------------------------------------- */
 
-/* DWARF's number of each register in the order of the kernel's asm/perf_regs.h; NONE: not followed. */
-enum { NONE = 255 };
-static const uint8_t PERF_REGISTERS[] = {
+enum { NONE = FG__NO_REGISTER, LR = 12 };
+/* Our number of each register, in the order of the kernel's asm/perf_regs.h … */
+static const uint8_t X86_64_PERF[] = {
     0,       3,    2,    1,    4,    5,    FG__RBP, FG__RSP, /* ax bx cx dx si di bp sp */
     FG__RIP, NONE, NONE, NONE, NONE, NONE, NONE,    NONE,    /* ip flags cs ss ds es fs gs */
     8,       9,    10,   11,   12,   13,   14,      15};
+/* … and in DWARF's, which on AArch64 is the same: x0 … x30 sp pc. */
+static const uint8_t X86_64[] = {0, 1, 2, 3, 4, 5, FG__RBP, FG__RSP, 8, 9, 10, 11, 12, 13, 14, 15, FG__RIP};
+static const uint8_t AARCH64[] = {NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE,    NONE, NONE,    NONE,
+                                  NONE, NONE, NONE, NONE, NONE, 13,   14,   NONE,    0,    1,       2,
+                                  3,    4,    5,    8,    9,    10,   11,   FG__RBP, LR,   FG__RSP, FG__RIP};
+static const struct {
+    fg__abi abi;
+    const uint8_t *perf;
+    size_t perf_count;
+} MACHINES[FG__MACHINES] = {
+    [FG__X86_64] = {{.numbers = X86_64,
+                     .count = sizeof X86_64,
+                     .preserved = 1 << 3 | 1 << FG__RBP | 1 << 12 | 1 << 13 | 1 << 14 | 1 << 15,
+                     .code = UINT64_MAX},
+                    X86_64_PERF,
+                    sizeof X86_64_PERF},
+    [FG__AARCH64] = {{.numbers = AARCH64,
+                      .count = sizeof AARCH64,
+                      .preserved = 0x3f | 1 << FG__RBP | 0xf << 8 | 1 << LR,
+                      .links = true,
+                      .code = UINT64_MAX >> 16},
+                     AARCH64,
+                     sizeof AARCH64},
+};
+
+const fg__abi *fg__abi_of(fg__machine machine) {
+    return &MACHINES[machine].abi;
+}
 
 void fg__registers_from_perf(fg__registers *out, uint64_t mask, const uint64_t *values) {
-    *out = (fg__registers){0};
+    fg__registers_of_machine(out, FG__X86_64, mask, values);
+}
+
+void fg__registers_of_machine(fg__registers *out, fg__machine machine, uint64_t mask,
+                              const uint64_t *values) {
+    *out = (fg__registers){.machine = machine};
     for (unsigned i = 0; i < 64 && mask >> i; i++) {
         if (!(mask >> i & 1)) continue;
         uint64_t value = *values++;
-        unsigned number = i < sizeof PERF_REGISTERS ? PERF_REGISTERS[i] : NONE;
+        unsigned number = i < MACHINES[machine].perf_count ? MACHINES[machine].perf[i] : NONE;
         if (number == NONE) continue;
         out->value[number] = value;
         out->known |= 1u << number;
@@ -25,8 +58,8 @@ void fg__registers_from_perf(fg__registers *out, uint64_t mask, const uint64_t *
 uint64_t fg__registers_mask(void) {
     uint64_t mask = 0;
 #ifdef __x86_64__
-    for (unsigned i = 0; i < sizeof PERF_REGISTERS; i++)
-        if (PERF_REGISTERS[i] != NONE) mask |= UINT64_C(1) << i;
+    for (unsigned i = 0; i < sizeof X86_64_PERF; i++)
+        if (X86_64_PERF[i] != NONE) mask |= UINT64_C(1) << i;
 #endif
     return mask;
 }
@@ -82,16 +115,23 @@ static bool value_of(uint64_t *out, fg__frame_state *frame, const fg__row *row, 
 /* How a step went: on to a caller, or to an end. */
 typedef enum step { STEP_ON, STEP_OUTERMOST, STEP_FAILED } step;
 
-/* Whether a frame's caller can be where it seems to be: stacks grow down. A signal's may have come from another one. */
+/*
+ * Whether a frame's caller can be where it seems to be: stacks grow down. A signal's may have come from another one, and
+ * where calls leave nothing on the stack, the innermost function may have nothing there.
+ */
 static step arrive(fg__frame_state *frame, const fg__registers *caller, bool signal) {
-    bool up = caller->value[FG__RSP] > frame->registers.value[FG__RSP];
+    const fg__abi *abi = fg__abi_of(frame->registers.machine);
+    uint64_t from = frame->registers.value[FG__RSP], to = caller->value[FG__RSP];
+    bool up = to > from || (to == from && abi->links && frame->innermost);
     frame->registers = *caller;
+    frame->registers.value[FG__RIP] &= abi->code;
+    frame->innermost = signal;
     if (!caller->value[FG__RIP]) return STEP_OUTERMOST;
     return up || signal ? STEP_ON : STEP_FAILED;
 }
 
 static step by_row(fg__frame_state *frame, const fg__row *row) {
-    fg__registers caller = {.known = 0};
+    fg__registers caller = {.machine = frame->registers.machine};
     uint64_t cfa, value;
     if (row->rules[row->return_address].how == FG__RULE_UNDEFINED) return STEP_OUTERMOST;
     frame->beyond = false;
@@ -113,7 +153,8 @@ static step by_row(fg__frame_state *frame, const fg__row *row) {
  * one if what it leads to is a place in code.
  */
 static step by_frame_pointer(fg__frame_state *frame, const fg__space *space) {
-    fg__registers caller = {.known = 1u << FG__RBP | 1u << FG__RSP | 1u << FG__RIP};
+    fg__registers caller = {.known = 1u << FG__RBP | 1u << FG__RSP | 1u << FG__RIP,
+                            .machine = frame->registers.machine};
     uint64_t at;
     frame->beyond = false;
     if (!fg__frame_register(&at, frame, FG__RBP)) return STEP_FAILED;
@@ -122,6 +163,7 @@ static step by_frame_pointer(fg__frame_state *frame, const fg__space *space) {
     if (!fg__frame_read(&caller.value[FG__RBP], frame, at, 8)) return STEP_FAILED;
     if (!fg__frame_read(&caller.value[FG__RIP], frame, at + 8, 8)) return STEP_FAILED;
     caller.value[FG__RSP] = at + 16;
+    caller.value[FG__RIP] &= fg__abi_of(caller.machine)->code;
     if (caller.value[FG__RIP] && !fg__space_mapped(space, caller.value[FG__RIP])) return STEP_FAILED;
     return arrive(frame, &caller, false);
 }
@@ -140,7 +182,7 @@ static const fg__row *find_row(fg__space *space, const fg__area *area, uint64_t 
 fg__unwound fg__unwind(uint64_t *out, size_t *n, size_t most, fg__space *space,
                        const fg__registers *registers, const uint8_t *stack, size_t size) {
     enum { NEEDED = 1u << FG__RIP | 1u << FG__RSP };
-    fg__frame_state frame = {.registers = *registers, .stack = stack, .size = size};
+    fg__frame_state frame = {.registers = *registers, .stack = stack, .size = size, .innermost = true};
     fg__row scratch;
     uint64_t returning = 0; /* 1: the address is where a call returns to, which may be in the next function */
     *n = 0;

@@ -10,18 +10,24 @@
 
 #include "symbols/symbols.h"
 
-/* Registers of x86-64 as DWARF numbers them. */
+/* Kinds of machines whose stacks are understood; samples are only taken on the first one. */
+typedef enum fg__machine { FG__X86_64, FG__AARCH64, FG__MACHINES } fg__machine;
+
+/*
+ * Registers of x86-64 as DWARF numbers them. On AArch64 those that a call preserves are followed, under the numbers that
+ * have the same use here: FG__RBP is x29, FG__RSP is sp, FG__RIP is pc.
+ */
 enum { FG__REGISTERS = 17, FG__RBP = 6, FG__RSP = 7, FG__RIP = 16 };
 typedef struct fg__registers {
     uint64_t value[FG__REGISTERS];
     uint32_t known; /* set of 1 << number */
+    fg__machine machine;
 } fg__registers;
 
-/*
- * Registers as the kernel gives them with PERF_SAMPLE_REGS_USER on x86-64: one value for each bit of `mask`, the lowest
- * first.
- */
+/* Registers as the kernel gives them with PERF_SAMPLE_REGS_USER: one value for each bit of `mask`, the lowest first. */
 void fg__registers_from_perf(fg__registers *out, uint64_t mask, const uint64_t *values);
+/* The same of a recording that was made on another kind of machine. */
+void fg__registers_of_machine(fg__registers *out, fg__machine machine, uint64_t mask, const uint64_t *values);
 /* The mask to ask for (sample_regs_user); 0: not on this kind of machine. */
 uint64_t fg__registers_mask(void);
 

@@ -8,7 +8,8 @@
 enum { CODE = 0x1000, CODE_SIZE = 0x1000, STACK = 0x70000, MOST = 64 };
 
 /* A module with these tables in a space of its own. */
-static fg__space *make_space(fg__symbols *symbols, fg_ctx *ctx, const fg__section sections[3]) {
+static fg__space *make_space(fg__symbols *symbols, fg_ctx *ctx, fg__machine machine,
+                             const fg__section sections[3]) {
     fg__space *space;
     fg__mapping mapping = {.start = CODE, .end = CODE + CODE_SIZE, .offset = CODE, .path = "/fuzz"};
     FUZZ_ASSERT(fg__space_new(&space, symbols, 0, false) == 0);
@@ -16,15 +17,15 @@ static fg__space *make_space(fg__symbols *symbols, fg_ctx *ctx, const fg__sectio
     fg__module *m = fg__space_area(space, CODE)->module;
     m->state = FG__MODULE_MISSING; /* what is not opened has its own addresses as they are in the file */
     m->cfi_tried = true;
-    m->cfi = fg__cfi_new(ctx, &sections[0], &sections[1], &sections[2]);
+    m->cfi = fg__cfi_new(ctx, machine, &sections[0], &sections[1], &sections[2]);
     return space;
 }
 
-static void unwind(fg__space *space, const uint8_t *data, size_t n) {
+static void unwind(fg__space *space, fg__machine machine, const uint8_t *data, size_t n) {
     uint64_t out[MOST];
     size_t count;
     for (uint64_t at = CODE; at < CODE + CODE_SIZE; at += 61) {
-        fg__registers registers = {.known = (1u << FG__REGISTERS) - 1};
+        fg__registers registers = {.known = (1u << FG__REGISTERS) - 1, .machine = machine};
         for (uint64_t i = 0; i < FG__REGISTERS; i++) registers.value[i] = STACK + 8 * i;
         registers.value[FG__RSP] = STACK;
         registers.value[FG__RIP] = at;
@@ -44,12 +45,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     fg__section sections[3] = {{data, eh, 0x3000, 0x3000},
                                {data + eh, header, 0x2000, 0x2000},
                                {data + eh + header, n - eh - header, 0, 0}};
-    fg_ctx *ctx = fg_ctx_new();
-    fg__symbols *symbols;
-    FUZZ_ASSERT(fg__symbols_new(&symbols, ctx, NULL, NULL) == 0);
-    fg__space *space = make_space(symbols, ctx, sections);
-    unwind(space, data, n);
-    fg__symbols_free(symbols);
-    fg_ctx_free(ctx);
+    for (fg__machine machine = 0; machine < FG__MACHINES; machine++) {
+        fg_ctx *ctx = fg_ctx_new();
+        fg__symbols *symbols;
+        FUZZ_ASSERT(fg__symbols_new(&symbols, ctx, NULL, NULL) == 0);
+        fg__space *space = make_space(symbols, ctx, machine, sections);
+        unwind(space, machine, data, n);
+        fg__symbols_free(symbols);
+        fg_ctx_free(ctx);
+    }
     return 0;
 }

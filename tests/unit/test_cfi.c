@@ -124,7 +124,8 @@ static void rows_are_the_same_without_header(void **state) {
     assert_true(fg__elf_section(&eh, m->elf.elf, ".eh_frame"));
     assert_true(fg__elf_section(&header, m->elf.elf, ".eh_frame_hdr"));
     assert_true(fg__elf_section(&text, m->elf.elf, ".text"));
-    struct fg__cfi *a = fg__cfi_new(ctx, &eh, &header, &none), *b = fg__cfi_new(ctx, &eh, &none, &none);
+    struct fg__cfi *a = fg__cfi_new(ctx, FG__X86_64, &eh, &header, &none),
+                   *b = fg__cfi_new(ctx, FG__X86_64, &eh, &none, &none);
     for (uint64_t at = text.address; at < text.address + text.n; at += 509) {
         fg__row x, y;
         const fg__row *p = fg__cfi_row(a, ctx, at, &x), *q = fg__cfi_row(b, ctx, at, &y);
@@ -159,7 +160,7 @@ static const fg__row *row_by_hand(struct fg__cfi *cfi, uint64_t address) {
 static void entries_by_hand(void **state) {
     (void)state;
     fg__section none = {0}, section = {BY_HAND, sizeof BY_HAND, 0, 0};
-    struct fg__cfi *cfi = fg__cfi_new(ctx, &none, &none, &section);
+    struct fg__cfi *cfi = fg__cfi_new(ctx, FG__X86_64, &none, &none, &section);
     assert_null(row_by_hand(cfi, 0xfff));
     assert_null(row_by_hand(cfi, 0x1100));
     const fg__row *row = row_by_hand(cfi, 0x1000);
@@ -190,8 +191,8 @@ static void broken_entries(void **state) {
             if (kind < 5) bytes[i] ^= masks[kind];
             for (int eh = 0; eh < 2; eh++) {
                 fg__section section = {bytes, n, 0, 0};
-                struct fg__cfi *cfi = eh ? fg__cfi_new(ctx, &section, &section, &none)
-                                         : fg__cfi_new(ctx, &none, &none, &section);
+                struct fg__cfi *cfi = eh ? fg__cfi_new(ctx, FG__X86_64, &section, &section, &none)
+                                         : fg__cfi_new(ctx, FG__X86_64, &none, &none, &section);
                 for (uint64_t at = 0xff8; at < 0x1108; at += 8) row_by_hand(cfi, at);
                 fg__cfi_free(ctx, cfi);
             }

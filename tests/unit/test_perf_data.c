@@ -148,6 +148,27 @@ static void copies_of_stacks_are_unwound(void **state) {
     fg_profile_free(p);
 }
 
+/* Their registers have other numbers, and of some machines nothing is known. */
+static void copies_from_other_machines(void **state) {
+    (void)state;
+    enum { SP = 0x7000, ARCH = 6, FP_SP_PC = 29 };
+    static const struct {
+        const char *name, *stacks;
+    } cases[] = {
+        {"x86_64", ":7;[a] 100 1\n"}, {"aarch64", ":7;[a];[b];[a] 100 1\n"}, {"riscv64", ":7;[a] 100 1\n"}};
+    const uint64_t registers[] = {SP + 16, SP, A + 5}, stack[] = {1, 2, SP + 40, B + 7, 3, 0, A + 9, 4};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        recording r = {0};
+        put_event(&r, 0, 0, USUAL | REGISTERS | STACK, 0);
+        set8(&r, r.n - ENTRY + 80, (uint64_t)0xd << FP_SP_PC);
+        put_mmap(&r, 7, A, PAGE, 0, "/nowhere/a", 1);
+        put_mmap(&r, 7, B, PAGE, 0, "/nowhere/b", 1);
+        put_copy(&r, 2, registers, stack, 8);
+        put_text_feature(&r, ARCH, cases[i].name);
+        expect(&r, cases[i].stacks);
+    }
+}
+
 /* ---- tasks ------------------------------------------------------------------------------------------------------- */
 
 static void records_count_from_their_time_on(void **state) {
@@ -450,6 +471,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(chains_are_stacks),
         cmocka_unit_test(code_of_the_kernel_is_told_by_records),
+        cmocka_unit_test(copies_from_other_machines),
         cmocka_unit_test(samples_may_have_no_chain),
         cmocka_unit_test(branches_are_passed_over),
         cmocka_unit_test(copies_of_stacks_are_unwound),

@@ -1,8 +1,10 @@
 /* Unwinding: stacks of this very program, against what the C library's own unwinder says of them. */
 #include "unwinding.h"
 #include <dlfcn.h>
+#include <dwarf.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include "symbols/cfi.h"
 
 static fg__symbols *symbols;
 static fg__space *space;
@@ -179,6 +181,58 @@ static void registers_as_perf_gives_them(void **state) {
     assert_int_equal(out.value[FG__RSP], 100);
 }
 
+/* ---- another machine's ----------------------------------------------------------------------------------- */
+
+// clang-format off
+static const uint8_t AARCH64_FRAMES[] = { /* .debug_frame */
+    0x14, 0, 0, 0,  0xff, 0xff, 0xff, 0xff,  4, 0, 8, 0, 4, 0x78, 30, /* factors 4 and -8, the return address in x30 */
+    DW_CFA_def_cfa, 31, 0, 0, 0, 0, 0, 0, 0,
+    0x18, 0, 0, 0,  0, 0, 0, 0,  0, 0x10, 0, 0, 0, 0, 0, 0,  0, 1, 0, 0, 0, 0, 0, 0, /* a leaf at 0x1000 */
+    0, 0, 0, 0,
+    0x20, 0, 0, 0,  0, 0, 0, 0,  0, 0x11, 0, 0, 0, 0, 0, 0,  0, 1, 0, 0, 0, 0, 0, 0, /* with a frame at 0x1100 */
+    DW_CFA_GNU_window_save, DW_CFA_advance_loc | 1, DW_CFA_def_cfa_offset, 32,
+    DW_CFA_offset | 29, 4, DW_CFA_offset | 30, 3, DW_CFA_offset | 19, 2, 0, 0,
+    0x18, 0, 0, 0,  0, 0, 0, 0,  0, 0x12, 0, 0, 0, 0, 0, 0,  0, 1, 0, 0, 0, 0, 0, 0, /* the outermost at 0x1200 */
+    DW_CFA_undefined, 30, 0, 0};
+// clang-format on
+
+static void stacks_of_another_machine(void **state) {
+    (void)state;
+    enum { START = 0x1000, SIZE = 0x1000, SP = 0x70000, X19 = 19, X30 = 30, X_SP, X_PC, REGISTERS };
+    static const fg__section none = {0}, frames = {AARCH64_FRAMES, sizeof AARCH64_FRAMES, 0, 0};
+    const uint64_t mask = (UINT64_C(1) << REGISTERS) - 1, is_signed = UINT64_C(0xa5) << 48;
+    const fg__mapping mapping = {
+        .start = START, .end = START + SIZE, .offset = START, .path = "/nowhere/arm"};
+    const uint64_t stack[] = {0, 0x1210 | is_signed, 4711, 0, 0, 0};
+    uint64_t values[REGISTERS] = {[X19] = 1, [X30] = 0x1120 | is_signed, [X_SP] = SP, [X_PC] = 0x1010};
+    fg__registers registers;
+    assert_int_equal(fg__symbols_new(&symbols, ctx, NULL, NULL), 0);
+    assert_int_equal(fg__space_new(&space, symbols, 0, false), 0);
+    assert_int_equal(fg__space_map(space, &mapping), 0);
+    fg__module *m = fg__space_area(space, START)->module;
+    m->state = FG__MODULE_MISSING;
+    m->cfi_tried = true;
+    m->cfi = fg__cfi_new(ctx, FG__AARCH64, &none, &none, &frames);
+    assert_non_null(m->cfi);
+    fg__registers_of_machine(&registers, FG__AARCH64, mask, values);
+    assert_int_equal(registers.value[FG__RIP], 0x1010);
+    assert_int_equal(registers.value[FG__RSP], SP);
+    assert_int_equal(registers.value[0], 1);
+    assert_int_equal(
+        fg__unwind(found, &found_count, 9, space, &registers, (const uint8_t *)stack, sizeof stack),
+        FG__UNWOUND_WHOLE);
+    assert_int_equal(found_count, 3);
+    assert_int_equal(found[1], 0x1120); /* without its signature */
+    assert_int_equal(found[2], 0x1210);
+    values[X30] = 0x1020; /* only the innermost function can have nothing on the stack */
+    fg__registers_of_machine(&registers, FG__AARCH64, mask, values);
+    assert_int_equal(
+        fg__unwind(found, &found_count, 9, space, &registers, (const uint8_t *)stack, sizeof stack),
+        FG__UNWOUND_LOST);
+    assert_int_equal(found_count, 2);
+    end();
+}
+
 static void *limited(void *user, void *ptr, size_t size) {
     size_t *left = user;
     if (size && !*left) return NULL;
@@ -219,6 +273,7 @@ int main(void) {
         cmocka_unit_test(through_the_code_of_a_jit),
         cmocka_unit_test(what_cannot_be_unwound),
         cmocka_unit_test(registers_as_perf_gives_them),
+        cmocka_unit_test(stacks_of_another_machine),
         cmocka_unit_test(without_memory),
     };
     return cmocka_run_group_tests(tests, open_ctx, close_ctx);
