@@ -100,7 +100,7 @@ static void open_kept(fg__symbols *s, struct fg__kernel *k) {
 
 /* Where the kernel that runs has _text, by the first lines of its text; 0: not to be seen. */
 static uint64_t own_text(fg_ctx *ctx) {
-    enum { FIRST = 16 << 10 };
+    enum { FIRST = 64 << 10 }; /* behind the symbols of processors, which come first */
     fg__buffer text;
     fg__kallsyms k;
     if (fg__read_text(&text, ctx, "/proc/kallsyms", FIRST)) return 0;
