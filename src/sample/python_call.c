@@ -17,7 +17,7 @@
 #include "sys/remote.h"
 #include "sys/sys.h"
 
-enum { ANSWER_MAX = 1 << 30, CALL_SECONDS = 2 };
+enum { ANSWER_MAX = 1 << 30, CALL_SECONDS = 2, PLEASE_STOP = 1 << 5 /* _PY_EVAL_PLEASE_STOP_BIT */ };
 
 static const char *const folders[] = {"/tmp", "/var/tmp", "/dev/shm"};
 
@@ -50,7 +50,7 @@ int fg__python_find(fg__python *out, fg_ctx *ctx, uint64_t pid) {
             "process %llu has no function %s that can be found: it is no CPython, or one without symbols",
             (unsigned long long)pid, missing);
     *out = found;
-    return 0;
+    return fg__python_find_remote(&out->remote, ctx, pid);
 }
 
 /* ---- the answer ---------------------------------------------------------------------------------------- */
@@ -117,6 +117,9 @@ typedef struct errand {
     uint64_t memory; /* where the code is in the process; 0: nowhere */
     bool has_lock;   /* the main thread slept and had the interpreter's lock */
     int64_t slept_in;
+    const char *name;  /* of the answer, and of a script */
+    char script[256];  /* as we see it; "": there is none */
+    bool script_given; /* the interpreter was told of it */
 } errand;
 
 static int hand_over(errand *e, fg__remote *r) {
@@ -162,6 +165,73 @@ static int run_soon(errand *e, fg__remote *r, bool *queued) {
     return err || *queued ? err : take_back(e, r);
 }
 
+/* A file that the process can read, and nobody else: *inside is its path as the process sees it. */
+static int write_script(errand *e, char *inside, size_t size) {
+    char path[64];
+    struct stat owner;
+    snprintf(path, sizeof path, "/proc/%llu", (unsigned long long)e->python->pid);
+    int fd = -1;
+    for (size_t i = 0; i < sizeof folders / sizeof *folders && fd < 0; i++) {
+        snprintf(inside, size, "%s/%s.py", folders[i], e->name);
+        snprintf(e->script, sizeof e->script, "/proc/%llu/root%s", (unsigned long long)e->python->pid,
+                 inside);
+        fd = open(e->script, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    }
+    if (fd < 0) {
+        e->script[0] = '\0';
+        return fg__fail(e->ctx, FG_EIO, "no script can be written for process %llu: %s",
+                        (unsigned long long)e->python->pid, strerror(errno));
+    }
+    bool good = stat(path, &owner) == 0 && fchown(fd, owner.st_uid, owner.st_gid) == 0 &&
+                write(fd, e->code, e->size - 1) == (ssize_t)(e->size - 1);
+    int error = errno;
+    if (close(fd) == 0 && good) return 0;
+    return fg__fail(e->ctx, FG_EIO, "%s: %s", e->script, strerror(error));
+}
+
+/* By the protocol of PEP 768: the path, the flag, and last the bit that makes the interpreter look. */
+static int run_script(errand *e, fg__remote *r) {
+    const fg__python_remote *where = &e->python->remote;
+    const int32_t pending = 1;
+    uint64_t breaker;
+    char inside[128];
+    int err = write_script(e, inside, sizeof inside);
+    if (!err && strlen(inside) >= where->path_size)
+        err = fg__fail(e->ctx, FG_ELIMIT, "the path %s is too long for the interpreter", inside);
+    if (!err) err = fg__remote_write(r, where->path, inside, strlen(inside) + 1);
+    if (!err) err = fg__remote_write(r, where->pending, &pending, sizeof pending);
+    if (err) return err;
+    e->script_given = true;
+    err = fg__remote_read(r, &breaker, where->breaker, sizeof breaker);
+    breaker |= PLEASE_STOP;
+    return err ? err : fg__remote_write(r, where->breaker, &breaker, sizeof breaker);
+}
+
+/* A script that was not run shall not be. */
+static void take_script_back(errand *e) {
+    fg__remote *r;
+    const int32_t pending = 0;
+    if (e->script[0]) unlink(e->script);
+    e->script[0] = '\0';
+    if (!e->script_given || fg__remote_open(&r, e->ctx, e->python->pid, fg__loop_now() + CALL_SECONDS) != 0)
+        return;
+    if (fg__remote_stop_when(r, fg__remote_is_main, NULL) == 0)
+        fg__remote_write(r, e->python->remote.pending, &pending, sizeof pending);
+    fg__remote_close(r);
+    e->script_given = false;
+}
+
+static int go(errand *e, fg__remote *r, fg__python_way way, bool *handed) {
+    switch (way) {
+    case FG__PYTHON_REMOTE: return run_script(e, r);
+    case FG__PYTHON_HERE: return run_here(e, r);
+    case FG__PYTHON_LATER: *handed = false; return 0;
+    case FG__PYTHON_SOON:
+    case FG__PYTHON_INTERRUPT: break;
+    }
+    return run_soon(e, r, handed);
+}
+
 /* *handed: the code has run or will. False: try again. */
 static int visit(errand *e, double deadline, bool *handed) {
     fg__remote *r;
@@ -169,19 +239,18 @@ static int visit(errand *e, double deadline, bool *handed) {
     if (err) return err;
     err = fg__remote_stop_when(r, fg__remote_is_main, NULL);
     fg__remote_thread main_thread = fg__remote_stopped(r);
-    bool resting = !err && fg__remote_resting(NULL, &main_thread);
+    fg__python_moment moment = {.offers = e->python->remote.pending != 0,
+                                .waiting = main_thread.waiting,
+                                .in_futex = main_thread.waiting && main_thread.system_call == SYS_futex,
+                                .resting = !err && fg__remote_resting(NULL, &main_thread)};
     uint64_t has_lock = 1;
     *handed = true;
     e->slept_in = main_thread.waiting ? main_thread.system_call : -1;
-    if (resting) err = fg__remote_call(&has_lock, r, e->python->gil_check, NULL, 0);
-    e->has_lock = resting && (int32_t)has_lock != 0;
-    if (!err && e->has_lock)
-        *handed = false; /* nothing can be asked now */
-    else if (!err && resting)
-        err = run_here(e, r);
-    else if (!err)
-        err = run_soon(e, r, handed);
-    int left = !err && e->slept_in == SYS_futex ? fg__remote_resume_interrupted(r) : fg__remote_resume(r);
+    if (moment.resting) err = fg__remote_call(&has_lock, r, e->python->gil_check, NULL, 0);
+    e->has_lock = moment.has_lock = moment.resting && (int32_t)has_lock != 0;
+    fg__python_way way = fg__python_choose(&moment);
+    if (!err) err = go(e, r, way, handed);
+    int left = !err && way == FG__PYTHON_INTERRUPT ? fg__remote_resume_interrupted(r) : fg__remote_resume(r);
     fg__remote_close(r);
     return err ? err : left;
 }
@@ -200,7 +269,8 @@ static int clean_up(errand *e) {
 
 static int gave_up(errand *e, double timeout) {
     const char *why = "its main thread did not come back from C code to the interpreter";
-    const char *left = e->memory ? "what it was asked was made to do nothing" : "nothing was changed";
+    const char *left =
+        e->memory || e->script_given ? "what it was asked was made to do nothing" : "nothing was changed";
     char place[64];
     if (e->has_lock) {
         why = "its main thread sleeps in a C function that keeps the interpreter's lock";
@@ -209,13 +279,14 @@ static int gave_up(errand *e, double timeout) {
         why = place;
     }
     take_sting(e);
+    take_script_back(e);
     return fg__fail(e->ctx, FG_ETIMEOUT, "process %llu did not answer in %g s: %s; %s: try again later",
                     (unsigned long long)e->python->pid, timeout, why, left);
 }
 
 int fg__python_run(fg__buffer *out, fg_ctx *ctx, const fg__python *python, const char *code,
                    const char *answer, double timeout) {
-    errand e = {.ctx = ctx, .python = python, .code = code, .size = strlen(code) + 1};
+    errand e = {.ctx = ctx, .python = python, .code = code, .size = strlen(code) + 1, .name = answer};
     double deadline = fg__loop_now() + timeout;
     bool handed = false, there = false;
     int err = 0;
@@ -225,6 +296,8 @@ int fg__python_run(fg__buffer *out, fg_ctx *ctx, const fg__python *python, const
     }
     if (!err) err = await_answer(out, ctx, python, answer, handed ? deadline + 1 : 0, &there);
     if (!err && !there) return gave_up(&e, timeout);
-    if (!err && there) err = clean_up(&e);
+    if (!err) err = clean_up(&e);
+    if (!err) e.script_given = false;
+    take_script_back(&e);
     return err;
 }

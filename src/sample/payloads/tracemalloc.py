@@ -62,7 +62,7 @@ def snapshot(tracemalloc, stop):
         tracemalloc.stop()
     paths, lines = {}, []
     for total, blocks, stack in sums.values():
-        if not stack or any(place in own or place[0] in own for place in stack):
+        if not stack or any(place in own or place[0] in own or "/flame-graph-" in place[0] for place in stack):
             continue
         places = ["%d:%d" % (paths.setdefault(path, len(paths)), line) for path, line in stack]
         lines.append("t %d %d %s" % (total, blocks, " ".join(places)))
