@@ -7,7 +7,9 @@
  * Features that stand out keep their own, and so do those with far more samples than the bulk: run-to-run noise grows
  * with the count, and small functions say nothing about it.
  *
- * The dispersion may be below 1: a timer that ticks evenly samples fixed work more evenly than chance.
+ * The prior never counts more than the runs themselves: where few runs tell little, it would hide what is noisier than
+ * the bulk. The dispersion may be below 1, as a timer that ticks evenly samples fixed work more evenly than chance; but
+ * up to 4 runs a side cannot show that, and are taken to be as noisy as sampling at least.
  */
 #include "core/verdict.h"
 #include <math.h>
@@ -16,7 +18,8 @@
 
 static const double far_larger = 4; /* times the median count */
 static const double stands_out = 0.1, power = 0.8;
-static const double most_prior_df = 60, most_squared = 1e300, most_growth = 1e6;
+static const double few_df = 6; /* of 4 runs a side */
+static const double most_squared = 1e300, most_growth = 1e6;
 enum { LEAST_BULK = 6, STEPS_TO_DETECTABLE = 30 };
 
 /* Between the means' and the dispersions' computation and the answer. */
@@ -81,15 +84,20 @@ static double size_of(const fg__change *c) {
     return (c->before + c->after) / 2;
 }
 
+/* What grew or shrank on one side is as large as it was. */
+static double steady_size(const fg__change *c) {
+    return fmin(c->before, c->after);
+}
+
 /* Marks the features that may borrow: judged, and not far larger than the bulk. */
 static size_t mark_bulk(work *w) {
     size_t n = 0, bulk = 0;
     for (size_t i = 0; i < w->runs->features; i++)
-        if (w->out[i].judged) w->sorted[n++] = size_of(&w->out[i]);
+        if (w->out[i].judged) w->sorted[n++] = steady_size(&w->out[i]);
     if (n < LEAST_BULK) return 0;
     double limit = far_larger * median(w->sorted, n);
     for (size_t i = 0; i < w->runs->features; i++) {
-        w->out[i].borrows = w->out[i].judged && size_of(&w->out[i]) <= limit;
+        w->out[i].borrows = w->out[i].judged && steady_size(&w->out[i]) <= limit;
         bulk += w->out[i].borrows;
     }
     return bulk;
@@ -116,7 +124,7 @@ static prior learn(work *w) {
         kept++;
     }
     double excess = spread * spread - sampling;
-    double df = excess > 0 ? fmin(2 * fg__trigamma_inverse(excess), most_prior_df) : most_prior_df;
+    double df = excess > 0 ? fmin(2 * fg__trigamma_inverse(excess), w->df) : w->df;
     return (prior){.df = df, .at = exp(sum / (double)kept + fg__digamma(df / 2) - log(df / 2))};
 }
 
@@ -136,6 +144,11 @@ static void squeeze(work *w) {
     }
 }
 
+static void raise_those_of_few(work *w) {
+    if (w->df <= 0 || w->df > few_df) return;
+    for (size_t i = 0; i < w->runs->features; i++) w->out[i].dispersion = fmax(w->out[i].dispersion, 1);
+}
+
 /* Standard error of the logarithm of a ratio of two means. */
 static double error_of(const fg__runs *r, const fg__change *c, double before, double after) {
     return sqrt(c->dispersion * (1 / ((double)r->before * at_least_half(before, r->before)) +
@@ -152,10 +165,14 @@ static double error_at(const fg__runs *r, const fg__change *c, double base, doub
     return error_of(r, &grown, base, base * growth);
 }
 
-/* The error depends on the growth, so the answer is a fixed point. */
+/*
+ * The error depends on the growth, so the answer is a fixed point. What has grown has its dispersion estimated anew, in
+ * few runs quite differently; how much more growth that takes was measured (docs/verdicts.md).
+ */
 static double detectable(const work *w, const fg__change *c, double budget) {
     double tail = w->runs->level / 2 / (double)w->judged, growth = 1 + budget;
     double needed = fg__t_quantile(tail, c->df) + fg__t_quantile(1 - power, c->df);
+    if (w->df > 0) needed *= 1 + 0.8 / (w->df * w->df);
     double base = size_of(c);
     for (int i = 0; i < STEPS_TO_DETECTABLE; i++)
         growth =
@@ -216,6 +233,7 @@ static void describe(work *w, size_t i) {
 static void judge(work *w) {
     for (size_t i = 0; i < w->runs->features; i++) measure(w, i);
     squeeze(w);
+    raise_those_of_few(w);
     for (size_t i = 0; i < w->runs->features; i++)
         if (!w->out[i].judged) w->out[i].p = w->out[i].adjusted = w->out[i].beyond = 1;
     test(w, false);

@@ -70,6 +70,7 @@ static const fg__known *read_known(lua_State *L, int index, size_t features) {
  * run is a list of counts, one for each of `budgets`; `known` may be nil.
  */
 static int judge(lua_State *L) {
+    lua_settop(L, 8);
     for (int i = 1; i <= 3; i++) luaL_checktype(L, i, LUA_TTABLE);
     fg__runs runs = {.before = (size_t)luaL_len(L, 1),
                      .after = (size_t)luaL_len(L, 2),

@@ -1,6 +1,8 @@
 -- What the gate's verdicts are worth, measured on recorded runs: the table of docs/verdicts.md.
 --
---   ./dev bench verdicts            or, in a built tree: lua5.4 tests/bench/verdicts.lua [TRIALS]
+--   ./dev bench verdicts [TRIALS] [--write]       or, in a built tree: lua5.4 tests/bench/verdicts.lua …
+--
+-- --write puts the table into docs/verdicts.md, between the two comments that stand there for it.
 --
 -- A CSV of tests/data has a row for each run: variant, run, then samples by function. Runs are drawn at random without
 -- replacement, again and again. `a` against `a` shows false alarms; a growth that is put into one side shows what is
@@ -15,6 +17,7 @@ local trial = require "flamegraph.trial"
 local verdict = require "flamegraph.verdict"
 
 local trials = tonumber(arg[1]) or 1000
+local writes = arg[1] == "--write" or arg[2] == "--write"
 local level, floor = 0.01, 10
 local random = trial.random(20)
 
@@ -46,7 +49,7 @@ end
 
 local function named(run, functions)
   local out = { self = {}, total = {}, parents = {}, whole = 0, scale = 1,
-    profile = { stacks = stacks_of(run, functions) } }
+    named = { stacks = stacks_of(run, functions), callers = function() return {} end } }
   for i, name in ipairs(functions) do
     out.self[name], out.total[name] = run.counts[i], run.counts[i]
     out.whole = out.whole + run.counts[i]
@@ -84,14 +87,49 @@ local function thinned(n, share)
   return kept
 end
 
--- What a function with more work counts: where the noise is from run to run, its count times the growth; where it is
--- sampling, more samples, which are as random as those that it has: drawn from other runs.
-local function grown(runs, f, growth, pool, dispersion)
+-- ---- random numbers --------------------------------------------------------------------------------------------
+
+local function share() return (random(1000000) - 0.5) / 1000000 end
+
+local function normal() return math.sqrt(-2 * math.log(share())) * math.cos(2 * math.pi * share()) end
+
+-- Marsaglia and Tsang (2000), for a shape of 1 and more.
+local function gamma(shape)
+  local d = shape - 1 / 3
+  while true do
+    local x = normal()
+    local v = (1 + x / math.sqrt(9 * d)) ^ 3
+    if v > 0 and math.log(share()) < x * x / 2 + d - d * v + d * math.log(v) then return d * v end
+  end
+end
+
+-- By multiplication; of a large mean, halves of it together (Knuth's way, and the normal one beyond).
+local function poisson(mean)
+  if mean > 500 then return math.max(0, math.floor(mean + math.sqrt(mean) * normal() + 0.5)) end
+  local limit, product, n = math.exp(-mean), share(), 0
+  while product > limit do product, n = product * share(), n + 1 end
+  return n
+end
+
+-- Variance over mean of a function in all runs, and the mean.
+local function dispersion_of(runs, f)
+  local sum, squares = 0, 0
+  for _, run in ipairs(runs) do sum, squares = sum + run.counts[f], squares + run.counts[f] ^ 2 end
+  local mean = sum / #runs
+  return (squares / #runs - mean ^ 2) / math.max(mean, 1e-9), mean
+end
+
+-- What a function with more work counts. Where its dispersion is above 1, each run has its own speed: the count
+-- tells it as far as a count can (a negative binomial's posterior), and the growth is sampled at that speed. Where it is
+-- not, more samples, as even as those that it has: drawn from other runs.
+local function grown(runs, f, growth, pool)
   local out = {}
+  local dispersion, mean = dispersion_of(pool, f)
   for i, run in ipairs(runs) do
     local counts = table.move(run.counts, 1, #run.counts, 1, {})
-    if dispersion > 2 then
-      counts[f] = math.floor(counts[f] * (1 + growth) + random(1000) / 1000)
+    if dispersion > 1.05 then
+      local prior = 1 / (dispersion - 1)
+      counts[f] = counts[f] + poisson(growth * gamma(math.max(1, mean * prior + counts[f])) / (prior + 1))
     else
       local left = growth
       while left > 0 do
@@ -102,14 +140,6 @@ local function grown(runs, f, growth, pool, dispersion)
     out[i] = { counts = counts }
   end
   return out
-end
-
--- Variance over mean of a function in all runs.
-local function dispersion_of(runs, f)
-  local sum, squares = 0, 0
-  for _, run in ipairs(runs) do sum, squares = sum + run.counts[f], squares + run.counts[f] ^ 2 end
-  local mean = sum / #runs
-  return (squares / #runs - mean ^ 2) / math.max(mean, 1e-9)
 end
 
 -- ---- the simple method: paired t, Benjamini and Hochberg --------------------------------------------------------
@@ -178,7 +208,7 @@ local function detection(runs, n)
     end
     if #judged > 0 then
       local f = judged[random(#judged)]
-      local c = changes_of(before, grown(after, f, changes[f].detectable, runs, dispersion_of(runs, f)), 0.02)[f]
+      local c = changes_of(before, grown(after, f, changes[f].detectable, runs), 0.02)[f]
       tried = tried + 1
       if c.beyond <= level and c.growth > 0 then found = found + 1 end
     end
@@ -207,24 +237,46 @@ local programs = {
   { file = "gate-service.csv", name = "Node service" },
 }
 
-local function share(x)
+local function percent(x)
   return x and ("%.1f %%"):format(100 * x) or "–"
 end
 
-print(("%d trials for each figure; level %g %%, budget 2 %%, floor %d samples a run\n"):format(trials, 100 * level,
-  floor))
-print("| program | runs a side | whole verdict false | most reported function | found at the detectable effect | "
-  .. "power, paired t |")
-print("|---|---:|---:|---:|---:|---:|")
-for _, program in ipairs(programs) do
-  local sides, functions = read(program.file)
-  for _, n in ipairs { 3, 5, 7, 10, 15, 20, 30 } do
-    if 2 * n <= #sides.a then
-      local whole, one = false_alarms(sides.a, functions, n)
-      local ours, theirs
-      if program.changed then ours, theirs = power(sides, program.changed, n) end
-      print(("| %s | %d | %s | %s | %s | %s |"):format(program.name, n, share(whole), share(one),
-        share(detection(sides.a, n)), ours and share(ours) .. ", " .. share(theirs) or "–"))
+-- The lines of the table.
+local function measure(say)
+  say("| program | runs a side | whole verdict false | most reported function | found at the detectable effect | "
+    .. "power, paired t |")
+  say "|---|---:|---:|---:|---:|---:|"
+  for _, program in ipairs(programs) do
+    local sides, functions = read(program.file)
+    for _, n in ipairs { 3, 4, 5, 7, 10, 15, 20, 30 } do
+      if 2 * n <= #sides.a then
+        local whole, one = false_alarms(sides.a, functions, n)
+        local ours, theirs
+        if program.changed then ours, theirs = power(sides, program.changed, n) end
+        say(("| %s | %d | %s | %s | %s | %s |"):format(program.name, n, percent(whole), percent(one),
+          percent(detection(sides.a, n)), ours and percent(ours) .. ", " .. percent(theirs) or "–"))
+      end
     end
   end
 end
+
+local function write_into(path, lines)
+  local file = assert(io.open(path))
+  local text = file:read "a"
+  file:close()
+  local head, tail = text:match "^(.-<!%-%- bench verdicts %-%->\n).-(<!%-%- end %-%->.*)$"
+  assert(head, path .. " has no place for the table")
+  file = assert(io.open(path, "w"))
+  file:write(head, table.concat(lines, "\n"), "\n", tail)
+  file:close()
+end
+
+local lines = {}
+print(("%d trials for each figure; level %g %%, budget 2 %%, floor %d samples a run\n"):format(trials, 100 * level,
+  floor))
+measure(function(line)
+  lines[#lines + 1] = line
+  print(line)
+  io.stdout:flush()
+end)
+if writes then write_into(root .. "docs/verdicts.md", lines) end
