@@ -1,7 +1,15 @@
 local fg = require "flamegraph"
 
-local how_to_start = "start it with `bun --inspect=localhost:6499/flame-graph …` (or BUN_OPTIONS), or with "
-  .. "BUN_JSC_useJITDump=1 BUN_JSC_jitDumpDirectory=/tmp"
+-- The command that starts it so that it can be profiled, as far as it is no secret: arguments can be. BUN_INSPECT, since
+-- a program that `bun build --compile` made takes no --inspect.
+local function how_to_start(process)
+  local words = process and process.command or {}
+  local command = words[1] or "bun"
+  if words[2] and not words[2]:find "^%-" then command = command .. " " .. words[2] end
+  if #words > 2 then command = command .. " …" end
+  return ("start it as `BUN_INSPECT=ws://localhost:6499/flame-graph %s`, or with BUN_JSC_useJITDump=1 "
+    .. "BUN_JSC_jitDumpDirectory=/tmp in place of that, which native code is seen with as well"):format(command)
+end
 
 -- ---- the inspector ----------------------------------------------------------------------------------------------
 
@@ -59,7 +67,7 @@ end
 local function find(pid)
   local process = fg.process(pid)
   local value = process and configured(process)
-  if not value then return nil, "it was started without --inspect" end
+  if not value then return nil, "it was started without --inspect and BUN_INSPECT" end
   local base, path = address_of(value)
   base = chosen(process, base)
   if path then return base .. path end
@@ -100,7 +108,12 @@ local function inspector(args)
   if why then return nil, why, "INVAL" end
   local url = args.inspect or find(args.pid)
   local session, message, code = fg.devtools.connect(url:find "^wss?://" and url or "ws://" .. url)
-  if not session then return nil, message, code end
+  if not session then
+    local process = not args.inspect and fg.process(args.pid)
+    local takes_flags = not process or not process.exe or process.exe:find "/bun$"
+    return nil, message .. (takes_flags and "" or ": of a program that `bun build --compile` made, BUN_INSPECT=ws://… opens "
+      .. "it, and neither --inspect nor BUN_OPTIONS"), code
+  end
   local closing <close> = session -- luacheck: ignore closing
   local ok
   ok, message, code = prove(session, args)
@@ -117,7 +130,7 @@ local function has_jitdump(args)
   if not args.pid then return nil, "it takes a --pid" end
   local process = fg.process(args.pid)
   local value = process and process.environment.BUN_JSC_useJITDump
-  if not yes[value or ""] then return nil, "it was started without BUN_JSC_useJITDump=1", how_to_start end
+  if not yes[value or ""] then return nil, "it was started without BUN_JSC_useJITDump=1", how_to_start(process) end
   return true
 end
 
