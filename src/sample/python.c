@@ -225,6 +225,12 @@ static int describe(struct python *py, fg_profile *p) {
     int err = 0;
     for (size_t i = 0; !err && i < sizeof rows / sizeof *rows; i++)
         err = fg_meta_set_number(p, rows[i].key, rows[i].number);
+    if (!err && py->counts.torn * 20 > py->counts.samples)
+        err = fg_profile_note(
+            p,
+            "%.0f stacks in a hundred changed while they were read and were read anew: what is "
+            "entered for a moment may be seen too seldom, and --blocking holds the program still",
+            100.0 * (double)py->counts.torn / (double)(py->counts.samples + py->counts.torn));
     if (!err && py->counts.unmatched * 100 > py->counts.samples)
         err = fg_profile_note(
             p,

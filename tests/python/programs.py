@@ -58,6 +58,65 @@ def extension():
         holds_the_gil()
 
 
+def calls_the_extension():
+    import holding  # the suite builds it: holding.c
+
+    while True:
+        holding.work(0.05)
+
+
+def compiled_extension():
+    threading.Thread(target=spin, daemon=True).start()
+    calls_the_extension()
+
+
+IN_ANOTHER = """
+def in_another_interpreter():
+    while True:
+        sum(range(100))
+in_another_interpreter()
+"""
+
+
+def run_in_another(made):
+    try:
+        import _interpreters as module  # 3.13
+    except ImportError:
+        import _xxsubinterpreters as module
+    another = module.create()
+    made.set()
+    module.run_string(another, IN_ANOTHER)
+
+
+def interpreters():
+    """Where the two share one lock, the other hardly lets it go."""
+    made = threading.Event()
+    threading.Thread(target=run_in_another, args=(made,), daemon=True).start()
+    made.wait()
+    spin()
+
+
+def yields(n):
+    for x in range(n):
+        x = x * x % 7
+        x = x * x % 11
+        x = x * x % 13
+        yield x
+
+
+def takes():
+    total = 0
+    for x in yields(1000):
+        total += x * x % 5
+        total += x % 3
+    return total
+
+
+def generators():
+    while True:
+        takes()
+
+
 def recursion():
     def down(n):
         return down(n - 1) if n else spin(0.05)
