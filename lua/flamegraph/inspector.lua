@@ -66,7 +66,7 @@ local function answering(pid, wanted)
   for _, socket in ipairs(process.sockets(pid)) do
     if wanted(socket) then
       local url = inspector.at(reachable(socket.address), socket.port, 2)
-      if url then return url, socket.port end
+      if url then return url, socket end
     end
   end
 end
@@ -118,33 +118,26 @@ local function wake(found, configured)
     :format(found.pid, opening_seconds), "UNSUPPORTED"
 end
 
--- URL, and the port where it was opened for us; nil, message, code.
+-- URL, and the socket where it was opened for us; nil, message, code.
 local function find_or_open(found)
   local configured = configured_port(found)
   local url = answering(found.pid, function(socket)
     return configured == 0 or socket.port == configured or socket.port == usual_port
   end)
   if url then return url end
-  local woken, port, code = wake(found, configured)
-  if woken or code ~= "UNSUPPORTED" then return woken, port, code end
+  local woken, socket, code = wake(found, configured)
+  if woken or code ~= "UNSUPPORTED" then return woken, socket, code end
   -- the program may have opened it by itself, on a port of its choice
   url = answering(found.pid, function(socket) return socket.address:find "^127%." or socket.address == "::1" end)
   if url then return url end
-  return nil, port, code
+  return nil, socket, code
 end
 
 -- ---- closing ----------------------------------------------------------------------------------------------------
 
-local function is_open(pid, port)
-  for _, socket in ipairs(process.sockets(pid)) do
-    if socket.port == port then return true end
-  end
-  return false
-end
-
-local function gone_within(pid, port, seconds)
+local function gone_within(pid, socket, seconds)
   local ends = op.now() + seconds
-  while is_open(pid, port) do
+  while process.has_socket(pid, socket) do
     if op.now() > ends then return false end
     pause()
   end
@@ -161,10 +154,10 @@ local later = [[((turns) => {
 })(5)]]
 local at_once = "(process._debugEnd(), 1)"
 
-local function close_again(opened, pid, port, url)
+local function close_again(opened, pid, socket, url)
   opened:evaluate(later, 5)
   opened.socket:close()
-  if gone_within(pid, port, closing_seconds) then return end
+  if gone_within(pid, socket, closing_seconds) then return end
   local again <close> = session.open(url, 2)
   if again then again:evaluate(at_once, 5) end
 end
@@ -189,13 +182,13 @@ function inspector.attach(pid)
     return nil, ("process %d is in another network (a container?), where its inspector cannot be reached: try `nsenter "
       .. "--target %d --net flame-graph hce --pid %d`"):format(pid, pid, pid), "UNSUPPORTED"
   end
-  local url, port
-  url, port, code = find_or_open(found)
-  if not url then return nil, port, code end
+  local url, socket
+  url, socket, code = find_or_open(found)
+  if not url then return nil, socket, code end
   local opened
   opened, message, code = session.open(url)
   if not opened then return nil, message, code end
-  if port then opened.leave = function(self) close_again(self, pid, port, url) end end
+  if socket then opened.leave = function(self) close_again(self, pid, socket, url) end end
   local ok
   ok, message, code = prove(opened, found)
   if ok then return opened end

@@ -26,6 +26,7 @@ for _, runtime in ipairs(runtimes) do by_name[runtime.name] = runtime end
 local function read(path, format)
   local file = io.open(path, "rb")
   if not file then return nil end
+  file:setvbuf("full", 1 << 16) -- the table of sockets is searched anew for each read
   local text = file:read(format or "a")
   file:close()
   return text
@@ -245,7 +246,7 @@ local function listening(pid)
   for _, name in ipairs { "tcp", "tcp6" } do
     for line in (read(("/proc/%s/net/%s"):format(pid or "self", name)) or ""):gmatch("[^\n]+") do
       local address, port, inode = line:match("^%s*%d+: (%x+):(%x+) %x+:%x+ 0A %S+ %S+ %S+%s+%d+%s+%d+ (%d+)")
-      if port then sockets[inode] = { port = tonumber(port, 16), address = address_of(address) } end
+      if port then sockets[inode] = { port = tonumber(port, 16), address = address_of(address), inode = inode } end
     end
   end
   return sockets
@@ -295,6 +296,13 @@ end
 
 --- The TCP sockets that a process listens on now.
 process.sockets = sockets_listening
+
+--- Whether a process still has a socket that it listened on; much cheaper than to list them.
+function process.has_socket(pid, socket)
+  local found = false
+  sockets_of(pid, function(inode) found = found or inode == socket.inode end)
+  return found
+end
 
 -- The port of a URL of this machine; nil: it is of another.
 local function local_port(url)
