@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What it costs to sample a Python program, beside py-spy.
 
-    tests/bench/python.py [--python PATH] [--rate N] [--seconds N] [--rounds N]
+    tests/bench/python.py [--python PATH] [--rate N]... [--seconds N] [--rounds N]
 
 In each round the same program runs alone, under ours and under py-spy, in a random order, for as long. Printed are the
 sampler's CPU time for each sample that it took (in all, and without what a run of a second costs, where starting weighs
@@ -64,13 +64,13 @@ def told(process):
     return json.loads(process.stdout.readline())
 
 
-def ours(pid, seconds, options, file):
-    return [BUILD / "flame-graph", "python", "--quiet", "--pid", pid, "--duration", seconds, "--rate", options.rate,
+def ours(pid, seconds, rate, file):
+    return [BUILD / "flame-graph", "python", "--quiet", "--pid", pid, "--duration", seconds, "--rate", rate,
             "--type", "samples", "--output", f"{file}.folded"]
 
 
-def theirs(pid, seconds, options, file):
-    return [PEER / "bin" / "py-spy", "record", "--pid", pid, "--duration", seconds, "--rate", options.rate,
+def theirs(pid, seconds, rate, file):
+    return [PEER / "bin" / "py-spy", "record", "--pid", pid, "--duration", seconds, "--rate", rate,
             "--format", "raw", "--nonblocking", "--function", "--output", f"{file}.folded"]
 
 
@@ -100,13 +100,13 @@ def run(command, file):
     return usage.ru_utime + usage.ru_stime, *samples_of(f"{file}.folded")
 
 
-def measure(process, make, options, file):
+def measure(process, make, options, rate, file):
     row = {"cpu": 0.0, "samples": 0, "having": dict.fromkeys(FUNCTIONS, 0), "short_cpu": 0.0, "short_samples": 0}
     if make:
-        row["short_cpu"], row["short_samples"], _ = run(make(process.pid, 1, options, file), file)
+        row["short_cpu"], row["short_samples"], _ = run(make(process.pid, 1, rate, file), file)
     before = told(process)
     if make:
-        row["cpu"], row["samples"], row["having"] = run(make(process.pid, options.seconds, options, file), file)
+        row["cpu"], row["samples"], row["having"] = run(make(process.pid, options.seconds, rate, file), file)
     else:
         time.sleep(options.seconds)
     after = told(process)
@@ -128,8 +128,8 @@ def each(measured):
     return total["cpu"] / total["samples"], (total["cpu"] - total["short_cpu"]) / further
 
 
-def show(rows, options):
-    print(f"| Python, {options.rate} samples per second | samples | CPU per sample | without starting | "
+def show(rows, rate, options):
+    print(f"| Python, {rate} samples per second | samples | CPU per sample | without starting | "
           f"speed of the program | {' | '.join(FUNCTIONS)} | 99 % of chance |")
     print("|---|---|---|---|---|" + "---|" * (len(FUNCTIONS) + 1))
     for side, measured in rows.items():
@@ -144,24 +144,25 @@ def show(rows, options):
         print("| " + " | ".join(map(str, cells)) + " |")
     pairs = zip(each(rows["flame-graph"]), each(rows["py-spy"]))
     print("\nCPU per sample beside py-spy: {:.2f} in all, {:.2f} without starting; ".format(*(a / b for a, b in pairs))
-          + f"{options.rounds} rounds of {options.seconds} s.")
+          + f"{options.rounds} rounds of {options.seconds} s.\n")
 
 
 def main():
     parser = argparse.ArgumentParser(description="Measure the sampler of Python programs beside py-spy.")
     parser.add_argument("--python", default="/usr/bin/python3", help="the interpreter that runs the program")
-    parser.add_argument("--rate", type=int, default=100)
+    parser.add_argument("--rate", type=int, action="append", help="samples per second; default: 100, and 1000")
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     install()
-    rows = {side: [] for side in SIDES}
-    with tempfile.TemporaryDirectory() as folder, target(options.python) as process:
-        time.sleep(0.5)
-        for _ in range(options.rounds):
-            for side in random.sample(list(SIDES), len(SIDES)):
-                rows[side].append(measure(process, SIDES[side], options, Path(folder, side)))
-    show(rows, options)
+    for rate in options.rate or (100, 1000):
+        rows = {side: [] for side in SIDES}
+        with tempfile.TemporaryDirectory() as folder, target(options.python) as process:
+            time.sleep(0.5)
+            for _ in range(options.rounds):
+                for side in random.sample(list(SIDES), len(SIDES)):
+                    rows[side].append(measure(process, SIDES[side], options, rate, Path(folder, side)))
+        show(rows, rate, options)
 
 
 if __name__ == "__main__":
