@@ -1,6 +1,6 @@
 local fg = require "flamegraph"
 
--- The command that starts it so that it can be profiled, as far as it is no secret: arguments can be. BUN_INSPECT, since
+-- The command that starts it so that it can be profiled, without its arguments, which may be secrets. BUN_INSPECT, since
 -- a program that `bun build --compile` made takes no --inspect.
 local function how_to_start(process)
   local words = process and process.command or {}
@@ -111,8 +111,8 @@ local function inspector(args)
   if not session then
     local process = not args.inspect and fg.process(args.pid)
     local takes_flags = not process or not process.exe or process.exe:find "/bun$"
-    return nil, message .. (takes_flags and "" or ": of a program that `bun build --compile` made, BUN_INSPECT=ws://… opens "
-      .. "it, and neither --inspect nor BUN_OPTIONS"), code
+    return nil, message .. (takes_flags and "" or ": of a program that `bun build --compile` made, BUN_INSPECT=ws://… "
+      .. "opens it, and neither --inspect nor BUN_OPTIONS"), code
   end
   local closing <close> = session -- luacheck: ignore closing
   local ok

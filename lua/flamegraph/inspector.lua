@@ -128,7 +128,7 @@ local function find_or_open(found)
   local woken, socket, code = wake(found, configured)
   if woken or code ~= "UNSUPPORTED" then return woken, socket, code end
   -- the program may have opened it by itself, on a port of its choice
-  url = answering(found.pid, function(socket) return socket.address:find "^127%." or socket.address == "::1" end)
+  url = answering(found.pid, function(own) return own.address:find "^127%." or own.address == "::1" end)
   if url then return url end
   return nil, socket, code
 end

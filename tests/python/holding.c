@@ -22,7 +22,8 @@ static PyObject *work(PyObject *self, PyObject *seconds) {
 }
 
 static PyMethodDef methods[] = {{"work", work, METH_O, "Spin, holding the lock"}, {NULL, NULL, 0, NULL}};
-static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, .m_name = "holding", .m_size = -1, .m_methods = methods};
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, .m_name = "holding", .m_size = -1,
+                                    .m_methods = methods};
 
 PyMODINIT_FUNC PyInit_holding(void) {
     return PyModule_Create(&module);
