@@ -1,7 +1,7 @@
 local fg = require "flamegraph"
 
--- The command that starts it so that it can be profiled, without its arguments, which may be secrets. BUN_INSPECT, since
--- a program that `bun build --compile` made takes no --inspect.
+-- The command that starts it so that it can be profiled; without its arguments, which may be secrets. BUN_INSPECT, as a
+-- program that `bun build --compile` made takes no --inspect.
 local function how_to_start(process)
   local words = process and process.command or {}
   local command = words[1] or "bun"
