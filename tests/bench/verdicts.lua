@@ -120,7 +120,7 @@ local function dispersion_of(runs, f)
 end
 
 -- What a function with more work counts. Where its dispersion is above 1, each run has a speed of its own: the count
--- tells it as far as a count can (a negative binomial's posterior), and the growth is sampled at that speed. Where it is
+-- tells it as far as a count can (a negative binomial's posterior), the growth is sampled at that speed. Where it is
 -- not, more samples, as even as those that it has: drawn from other runs.
 local function grown(runs, f, growth, pool)
   local out = {}

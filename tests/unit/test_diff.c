@@ -191,7 +191,7 @@ static void what_differs_between_the_sides_is_said(void **state) {
     fg_meta_set_number(a, "start", 9000000000);
     fg_meta_set_number(b, "start", 2000000000);
     assert_int_equal(fg_diff(&d, a, b, NULL, FG_NORMALIZE_AUTO), 0);
-    const char *const notes[] = {"after is older than before, by 7 s: are the two swapped?",
+    const char *const notes[] = {"after is older than before, by 2 s: are the two swapped?",
                                  "the sides differ in engine: perf_event before, perf after",
                                  "the sides were sampled at different rates: every 1000 before, 500 after",
                                  "the sides lasted differently long: 10 s before, 5 s after"};
