@@ -147,7 +147,8 @@ def main():
     if unknown or missing:
         sys.exit(f"bench: there is no {', '.join([*unknown, *missing])}")
     with tempfile.TemporaryDirectory() as folder:
-        print("".join(table(options, folder)), end="")
+        for piece in table(options, folder):
+            print(piece, end="", flush=True)
 
 
 if __name__ == "__main__":
