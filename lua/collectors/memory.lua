@@ -24,12 +24,15 @@ local function tracemalloc(args)
     .. "now)"):format(args.depth))
   return fg.sample {
     sampler = "tracemalloc", pid = args.pid, duration = args.duration, depth = args.depth, growth = args.growth,
+    timeout = args.timeout,
   }
 end
 
 local function jemalloc(args)
   if args.live then return nil, "--live is of malloc: jemalloc's own profile is what is in use already", "INVAL" end
-  return fg.sample { sampler = "jemalloc", pid = args.pid, duration = args.duration, growth = args.growth }
+  return fg.sample {
+    sampler = "jemalloc", pid = args.pid, duration = args.duration, growth = args.growth, timeout = args.timeout,
+  }
 end
 
 local function malloc(args)
@@ -163,6 +166,8 @@ return fg.collector {
     { "live", type = "boolean", help = "malloc: what is allocated from now on and not freed again, until the end" },
     { "period", type = "integer", min = 1, max = 1 << 30, default = 100,
       help = "malloc: one allocation of so many is a sample, of the next prime number of them" },
+    { "timeout", type = "duration", default = "10s",
+      help = "Python, jemalloc: how long to wait for a moment at which the process can be asked safely" },
     { "depth", type = "integer", min = 1, max = 1000, default = 16, help = "Python: frames of each stack, at most" },
     fg.arg.output(),
   },
