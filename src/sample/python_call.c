@@ -17,7 +17,12 @@
 #include "sys/remote.h"
 #include "sys/sys.h"
 
-enum { ANSWER_MAX = 1 << 30, CALL_SECONDS = 2, PLEASE_STOP = 1 << 5 /* _PY_EVAL_PLEASE_STOP_BIT */ };
+enum {
+    ANSWER_MAX = 1 << 30,
+    CALL_SECONDS = 2,
+    LATE_SECONDS = 1,
+    PLEASE_STOP = 1 << 5 /* _PY_EVAL_PLEASE_STOP_BIT */
+};
 
 static const char *const folders[] = {"/tmp", "/var/tmp", "/dev/shm"};
 
@@ -120,6 +125,7 @@ typedef struct errand {
     const char *name;  /* of the answer, and of a script */
     char script[256];  /* as we see it; "": there is none */
     bool script_given; /* the interpreter was told of it */
+    bool was_script;   /* … at any time */
 } errand;
 
 static int hand_over(errand *e, fg__remote *r) {
@@ -201,7 +207,7 @@ static int run_script(errand *e, fg__remote *r) {
     if (!err) err = fg__remote_write(r, where->path, inside, strlen(inside) + 1);
     if (!err) err = fg__remote_write(r, where->pending, &pending, sizeof pending);
     if (err) return err;
-    e->script_given = true;
+    e->script_given = e->was_script = true;
     err = fg__remote_read(r, &breaker, where->breaker, sizeof breaker);
     breaker |= PLEASE_STOP;
     return err ? err : fg__remote_write(r, where->breaker, &breaker, sizeof breaker);
@@ -267,10 +273,18 @@ static int clean_up(errand *e) {
     return err;
 }
 
-static int gave_up(errand *e, double timeout) {
+/* Nothing may happen any more; what began a moment ago on a busy machine is waited for. */
+static int last_look(errand *e, fg__buffer *out, bool *there) {
+    bool asked = e->memory || e->script_given;
+    take_sting(e);
+    take_script_back(e);
+    return await_answer(out, e->ctx, e->python, e->name, asked ? fg__loop_now() + LATE_SECONDS : 0, there);
+}
+
+static int gave_up(const errand *e, double timeout) {
     const char *why = "its main thread did not come back from C code to the interpreter";
     const char *left =
-        e->memory || e->script_given ? "what it was asked was made to do nothing" : "nothing was changed";
+        e->memory || e->was_script ? "what it was asked was made to do nothing" : "nothing was changed";
     char place[64];
     if (e->has_lock) {
         why = "its main thread sleeps in a C function that keeps the interpreter's lock";
@@ -278,8 +292,6 @@ static int gave_up(errand *e, double timeout) {
         snprintf(place, sizeof place, "its main thread sleeps in system call %lld", (long long)e->slept_in);
         why = place;
     }
-    take_sting(e);
-    take_script_back(e);
     return fg__fail(e->ctx, FG_ETIMEOUT, "process %llu did not answer in %g s: %s; %s: try again later",
                     (unsigned long long)e->python->pid, timeout, why, left);
 }
@@ -295,6 +307,7 @@ int fg__python_run(fg__buffer *out, fg_ctx *ctx, const fg__python *python, const
         if (!err && !handed) nanosleep(&(struct timespec){.tv_nsec = (long)(pause * 1e9)}, NULL);
     }
     if (!err) err = await_answer(out, ctx, python, answer, handed ? deadline + 1 : 0, &there);
+    if (!err && !there) err = last_look(&e, out, &there);
     if (!err && !there) return gave_up(&e, timeout);
     if (!err) err = clean_up(&e);
     if (!err) e.script_given = false;

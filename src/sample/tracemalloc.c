@@ -13,7 +13,7 @@
 #include "sys/rights.h"
 
 static const double default_timeout = 10;
-enum { DEFAULT_DEPTH = 16, MOST_DEPTH = 1000, TOKEN_BYTES = 16, OWN_LINE = 499 };
+enum { DEFAULT_DEPTH = 16, MOST_DEPTH = 1000, TOKEN_BYTES = 16, OWN_LINE = 499, AGAIN = 2 };
 
 struct options {
     fg__sample_options common;
@@ -129,6 +129,9 @@ static int run_tracer(fg__sampler *s) {
     if (t->options.growth && fg__sampler_sleep(s, began + half)) err = ask(&t->half, t, "snapshot", 0);
     while (!err && fg__sampler_sleep(s, s->ends)) {}
     int at_end = ask(&t->end, t, "snapshot", !t->was_on);
+    for (int again = 0; at_end == FG_ETIMEOUT && !t->was_on && again < AGAIN; again++)
+        at_end =
+            ask(&t->end, t, "snapshot", true); /* what was turned on is not left so for one missed time-out */
     if (at_end && !t->was_on)
         fg__fail_in(s->ctx, at_end, "tracemalloc was turned on and is still on (tracemalloc.stop() ends it)");
     return at_end ? at_end : err;
