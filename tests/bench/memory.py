@@ -43,11 +43,34 @@ class Program:
         return statistics.median(self.costs[1:])
 
 
+def is_attached(pid, flags):
+    """Whether all events are open, where there are any (not for Python)."""
+    def events():
+        return sum(name.endswith("[perf_event]") for name in links(f"/proc/{pid}/fd"))
+
+    if "--depth" in flags:
+        return True
+    before = events()
+    time.sleep(0.3)
+    return before and events() == before
+
+
+def links(folder):
+    for name in os.listdir(folder):
+        try:
+            yield os.readlink(os.path.join(folder, name))
+        except FileNotFoundError:
+            pass
+
+
 def watched(program, flags):
     """The cost in the middle of a profile."""
     profile = subprocess.Popen([BUILD / "flame-graph", "memory", "--quiet", "--pid", str(program.process.pid), "--duration",
                                 "100", "--output", "/dev/null", "--format", "folded", *flags],
                                stderr=subprocess.DEVNULL)  # where all is freed again, nothing is in use
+    until = time.time() + 20 * SECONDS
+    while not is_attached(profile.pid, flags) and time.time() < until:
+        time.sleep(0.1)
     time.sleep(SECONDS)
     cost = program.cost()
     profile.send_signal(signal.SIGINT)
