@@ -40,7 +40,7 @@ local function malloc(args)
     return nil, "what malloc gives is seen, not what is freed: --growth takes --live, jemalloc, Python or --url",
       "INVAL"
   end
-  warn(args, args.live and "each of its allocations takes 6 microseconds longer until it is freed"
+  warn(args, args.live and "each of its allocations takes 12 microseconds longer until it is freed"
     or "each of its allocations takes 1.5 microseconds longer while it is watched, 5 with --period 1")
   return fg.sample {
     sampler = "malloc", pid = args.pid, duration = args.duration, period = args.period, live = args.live,
@@ -139,7 +139,7 @@ end
 return fg.collector {
   name = "memory",
   summary = "Heap flame graphs of running programs: who allocated what is in use",
-  description = "Python: tracemalloc, turned on in the running interpreter (CPython 3.8 to 3.13; in 3.14 by what it has "
+  description = "Python: tracemalloc, turned on in the running interpreter (CPython 3.8 to 3.13; 3.14 by what it has "
     .. "for that, which was not tried on one yet) and off again. C, C++ and Rust with jemalloc: the heap profile that "
     .. "it keeps, where the program was started with "
     .. "MALLOC_CONF=prof:true (Rust: _RJEM_MALLOC_CONF); prof_active:false besides keeps it off until it is watched. "
