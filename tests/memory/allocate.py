@@ -58,7 +58,7 @@ def busy():
 
 
 def keeps_the_lock():
-    ctypes.PyDLL(None).sleep(1000)  # unlike CDLL it does not let go of the interpreter's lock
+    ctypes.PyDLL(None).sleep(10**6)  # unlike CDLL it does not let go of the interpreter's lock
 
 
 def waits_for_lock():
@@ -81,7 +81,7 @@ DOES = {
     "cost": cost,
     "busy": busy,
     "sleeping": watch_forever,
-    "long sleep": lambda: (worker(), time.sleep(1000)),
+    "long sleep": lambda: (worker(), time.sleep(10**6)),
     "joined": lambda: worker().join(),
     "lock": waits_for_lock,
     "read": lambda: (worker(), sys.stdin.read()),
