@@ -180,6 +180,7 @@ FG_API int64_t fg_profile_total(const fg_profile *p, size_t type);
  *   text    collector engine target host source title default_type period_type normalize
  *   numbers start (ns since 1970), duration (ns), period (of period_type), interrupted (0 or 1),
  *           snapshot (1: of one moment, without a duration),
+ *           ended (1: it lasted until the target ended by itself, so that duration is how long that took),
  *           samples, lost, failed, truncated, sampler_cpu (ns): the quality record;
  *           units (of work that was done: requests, iterations)
  *   real    factor (what the column `after` of a diff is multiplied with before it is compared),
@@ -302,10 +303,12 @@ FG_API int fg_profile_slice(fg_profile **out, fg_profile *p, size_t first, size_
 
 /** How two sides of a diff are made comparable. */
 typedef enum fg_normalize {
-    FG_NORMALIZE_AUTO,     /**< share when duration or rate differ between the sides, else absolute */
+    FG_NORMALIZE_AUTO, /**< absolute, where both lasted alike or until their targets ended; else rate; share where
+                              samples were counted at different rates */
     FG_NORMALIZE_ABSOLUTE, /**< as measured */
     FG_NORMALIZE_SHARE,    /**< after × (total before / total after): shares of the whole are compared */
-    FG_NORMALIZE_PER_UNIT  /**< after × (units before / units after): values by unit of work are compared */
+    FG_NORMALIZE_PER_UNIT, /**< after × (units before / units after): values by unit of work are compared */
+    FG_NORMALIZE_RATE      /**< after × (duration before / duration after): values by second are compared */
 } fg_normalize;
 
 /**

@@ -229,4 +229,17 @@ function args.chosen(values)
   return chosen, defaults
 end
 
+--- What somebody chose, in the order of the declaration, groups included; neither defaults nor secrets.
+-- @tparam table values what resolve returned
+-- @treturn {table,...} { name, value }
+function args.given(values)
+  local about, list = known[values], {}
+  for arg, group in args.each(about.declared) do
+    local source = about.sources[arg.name]
+    local value = (group and values[group] or values)[arg.name]
+    if source and source ~= "default" and not arg.secret then list[#list + 1] = { arg.name, value } end
+  end
+  return list
+end
+
 return args

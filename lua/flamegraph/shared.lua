@@ -19,8 +19,9 @@ local singles = {
   { "output", type = "output", default = "flamegraph.svg",
     help = "file to write, its suffix chooses the format; - is standard output, term the terminal" },
   { "slices", type = "boolean", help = "keep what each slice of time gave: a diff of two such profiles tells noise" },
-  { "normalize", type = "enum", choices = { "auto", "absolute", "share", "per-unit" }, default = "auto",
-    help = "values as measured, shares of the whole, or by unit of work; auto: shares where duration or rate differ" },
+  { "normalize", type = "enum", choices = { "auto", "absolute", "share", "per-unit", "rate" },
+    default = "auto", help = "values as measured, shares of the whole, by unit of work, or by second; auto: as "
+      .. "measured where both lasted alike or until the program ended, else by second" },
 }
 
 local groups = {

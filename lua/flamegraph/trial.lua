@@ -161,17 +161,42 @@ function trial.environment()
   return table.concat(lines)
 end
 
---- What differs between two environments, the load apart.
+-- As many more tasks that want a CPU are more than chance.
+local busier = 1
+
+local function load_note(a, b)
+  local x, y = tonumber(a), tonumber(b)
+  if x and y and math.abs(x - y) > busier then return ("load differs: %.2g %%s, %.2g %%s"):format(x, y) end
+end
+
+--- What differs between two environments.
+-- @tparam string a
+-- @tparam string b
+-- @tparam[opt="before"] string first what a is called
+-- @tparam[opt="after"] string second what b is called
 -- @treturn {string,...}
-function trial.differences(a, b)
+function trial.differences(a, b, first, second)
+  first, second = first or "before", second or "after"
   local found, of_b = {}, {}
   for name, value in b:gmatch "([^\n:]+): ([^\n]*)" do of_b[name] = value end
   for name, value in a:gmatch "([^\n:]+): ([^\n]*)" do
-    if name ~= "load" and of_b[name] ~= value then
-      found[#found + 1] = ("%s differs: %s before, %s after"):format(name, value, of_b[name] or "not known")
+    local load = name == "load" and load_note(value, of_b[name])
+    if load then
+      found[#found + 1] = load:format(first, second)
+    elseif name ~= "load" and of_b[name] ~= value then
+      found[#found + 1] = ("%s differs: %s %s, %s %s"):format(name, value, first, of_b[name] or "not known", second)
     end
   end
   return found
+end
+
+--- The environment that runs in a folder were made in; nil where it was not recorded.
+function trial.recorded(folder)
+  local file = io.open(folder .. "/.environment")
+  if not file then return nil end
+  local text = file:read "a"
+  file:close()
+  return text
 end
 
 --- Make the folder of a side and record the environment in it.

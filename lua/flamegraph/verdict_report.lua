@@ -43,6 +43,7 @@ local function lines_of(result)
   for _, side in ipairs(result.quality and sides.names or {}) do
     say("%s: %s", side, sides.text(result.quality[side]))
   end
+  if result.environment then say("environment: %s", (result.environment:gsub("\n$", ""):gsub("\n", ", "))) end
   for _, note in ipairs(result.notes or {}) do say("note: %s", note) end
   return lines, say
 end
@@ -83,6 +84,7 @@ function writers.text(result)
     local how = m.renamed and ", a rename by its looks" or ""
     say("  moved%s: %s → %s (%.1f samples a run)", how, m.from, m.to, m.samples)
   end
+  if result.made then say("made by: %s", result.made) end
   if result.again then say("again: %s", result.again) end
   return table.concat(lines, "\n") .. "\n"
 end
@@ -115,6 +117,7 @@ function writers.md(result)
     lines[#lines + 1] = ("\nmoved%s: %s → %s (%.1f samples a run)"):format(how,
       cell(m.from), cell(m.to), m.samples)
   end
+  if result.made then lines[#lines + 1] = "\nMade by: <code>" .. cell(result.made) .. "</code>" end
   if result.again then lines[#lines + 1] = "\nAgain: <code>" .. cell(result.again) .. "</code>" end
   return table.concat(lines, "\n") .. "\n"
 end
@@ -145,6 +148,7 @@ function writers.json(result)
     open = list_of(result.open), changed = list_of(result.changed), features = list_of(result.features),
     moved = #result.moved > 0 and result.moved or json.null(), notes = result.notes and #result.notes > 0
     and result.notes or json.null(), quality = result.quality or json.null(),
+    environment = result.environment or json.null(), made = result.made or json.null(),
     reproduce = result.again or json.null() } .. "\n"
 end
 
@@ -212,8 +216,8 @@ function report.command(name, values)
 end
 
 --- The report as a text.
--- @tparam table result of judge.runs, with `notes`, `quality` (of sides.quality, by side) and `again` where there
---   are
+-- @tparam table result of judge.runs, with `notes`, `quality` (of sides.quality, by side), `environment` (of
+--   trial.environment), `made` and `again` (commands) where there are
 -- @tparam string format "text", "md", "json" or "junit"
 -- @treturn string
 function report.of(result, format)

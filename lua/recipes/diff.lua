@@ -1,4 +1,5 @@
 local fg = require "flamegraph"
+local arguments = require "flamegraph.args"
 local canonical = require "flamegraph.canonical"
 local compared = require "flamegraph.compared"
 local files = require "flamegraph.files"
@@ -7,11 +8,12 @@ local runs = require "flamegraph.runs"
 
 local function write_reports(args, before, after, diff)
   local result = assert(compared.changes(before, after, diff, args.comparing, args.type))
-  local how = args.comparing
-  result.again = report.command("diff", { { "before", args.before }, { "after", args.after },
-    { "type", args.type }, { "normalize", diff:meta "normalize" }, { "units_before", how.units_before },
-    { "units_after", how.units_after }, { "no_canonical", how.no_canonical }, { "no_templates", how.no_templates },
-    { "output", args.output } })
+  local list = { { "before", args.before }, { "after", args.after }, { "normalize", diff:meta "normalize" } }
+  local said = { before = true, after = true, normalize = true, report = true }
+  for _, row in ipairs(arguments.given(args)) do
+    if not said[row[1]] then list[#list + 1] = row end
+  end
+  result.again = report.command("diff", list)
   for _, path in ipairs(args.report) do assert(files.write(path, report.of(result, report.format(path)))) end
 end
 

@@ -1,4 +1,5 @@
 local fg = require "flamegraph"
+local arguments = require "flamegraph.args"
 local canonical = require "flamegraph.canonical"
 local files = require "flamegraph.files"
 local judge = require "flamegraph.judge"
@@ -28,16 +29,22 @@ local function mean_whole(side)
   return sum / #side
 end
 
--- Units of work in a run of a side: as given, or as a load recorded them. nil: not known.
-local function units_of(args, taken, side)
+-- Units of work in a run of a side, in the mean: as given, or as a load recorded them. nil: not known.
+local function mean_units(args, profiles, side)
   if args["units_" .. side] then return args["units_" .. side] end
   local sum = 0
-  for _, run in ipairs(taken[side]) do
-    local units = run.profile:meta "units"
+  for _, p in ipairs(profiles) do
+    local units = p:meta "units"
     if not units then return nil end
     sum = sum + units
   end
-  return sum / #taken[side]
+  return sum / #profiles
+end
+
+local function units_of(args, taken, side)
+  local profiles = {}
+  for i, run in ipairs(taken[side]) do profiles[i] = run.profile end
+  return mean_units(args, profiles, side)
 end
 
 local function factor_of(args, taken)
@@ -83,6 +90,27 @@ local function judged(args, profiles, level)
   result.notes = sides.notes(profiles.before, profiles.after)
   result.quality = { before = sides.quality(profiles.before), after = sides.quality(profiles.after) }
   return result
+end
+
+-- ---- how to do it again -----------------------------------------------------------------------------------------
+
+-- What the verdict on runs that are there depends on.
+local judging = { "budget", "expect", "level", "floor", "min_samples", "normalize", "units_before", "units_after",
+  "no_canonical", "no_templates", "type" }
+
+-- The command that judges the runs of these files in the same way; `changes` has values that nobody gave.
+local function judge_again(args, before, after, changes)
+  local given, list = {}, { { "before", before }, { "after", after } }
+  for _, row in ipairs(arguments.given(args)) do given[row[1]] = row[2] end
+  for _, name in ipairs(judging) do list[#list + 1] = { name, changes[name] or given[name] } end
+  return report.command("gate", list)
+end
+
+-- The command that makes such runs again, in the same order.
+local function make_again(args, seed)
+  local list = arguments.given(args)
+  if not args.seed then list[#list + 1] = { "seed", seed } end
+  return report.command("gate", list)
 end
 
 -- ---- making runs ------------------------------------------------------------------------------------------------
@@ -133,7 +161,19 @@ local function make(args)
   local bar <close> = fg.progress { text = ("making %d runs a side"):format(most), covers = true }
   bar:update {} -- where there is no terminal, it is told now
   for i = 1, args.warmup do assert(take_pair(args, folder, i, true, nil)) end
-  local spent = 0
+  local spent, at_first = 0, trial.environment()
+  local function finished(result, level)
+    local units = args.normalize == "per-unit"
+    result.environment = at_first
+    for _, note in ipairs(trial.differences(at_first, trial.environment(), "at first", "at last")) do
+      table.insert(result.notes, note)
+    end
+    result.made = make_again(args, seed)
+    result.again = judge_again(args, folder .. "/before/*", folder .. "/after/*", { level = level,
+      units_before = units and mean_units(args, profiles.before, "before") or nil,
+      units_after = units and mean_units(args, profiles.after, "after") or nil })
+    return result
+  end
   for i = 1, most do
     bar:update { text = ("pair %d of %d"):format(i, most) }
     assert(take_pair(args, folder, i, order[i], profiles))
@@ -142,16 +182,12 @@ local function make(args)
       local level = allowed - spent
       if level > 1e-12 then
         local result = assert(judged(args, profiles, level))
-        result.again = ("--seed %d"):format(seed)
-        if result.answer ~= "inconclusive" or i == most then return result end
+        if result.answer ~= "inconclusive" or i == most then return finished(result, level) end
         spent = allowed
       end
     end
   end
-  local result = assert(judged(args, profiles))
-  result.again = ("flame-graph gate --before '%s/before/*' --after '%s/after/*' --budget %s"):format(folder, folder,
-    args.budget)
-  return result
+  return finished(assert(judged(args, profiles)))
 end
 
 -- ---- calibration ------------------------------------------------------------------------------------------------
@@ -202,26 +238,23 @@ end
 
 -- ---- the recipe -------------------------------------------------------------------------------------------------
 
-local function environment_notes(args)
-  local texts = {}
-  for _, side in ipairs(sides.names) do
-    local file = io.open((args[side][1]:match "^(.-)[^/]*$") .. ".environment")
-    texts[side] = file and file:read "a"
-    if file then file:close() end
-  end
-  return texts.before and texts.after and trial.differences(texts.before, texts.after) or {}
+-- The folder of the first runs of a side.
+local function folder_of(paths)
+  return (assert(runs.files(paths[1]))[1]:match "^(.-)/?[^/]*$")
+end
+
+local function add_environment(result, before, after)
+  local a, b = trial.recorded(folder_of(before)), trial.recorded(folder_of(after))
+  result.environment = a or b
+  for _, note in ipairs(a and b and trial.differences(a, b) or {}) do table.insert(result.notes, note) end
 end
 
 local function saved(args)
-  local profiles = {}
-  local before = args.before
-  if args.baseline then before = { args.baseline } end
-  args.before = before
-  for _, side in ipairs(sides.names) do profiles[side] = assert(runs.read(args[side])) end
+  local before = args.baseline and { args.baseline } or args.before
+  local profiles = { before = assert(runs.read(before)), after = assert(runs.read(args.after)) }
   local result = assert(judged(args, profiles))
-  for _, note in ipairs(environment_notes(args)) do table.insert(result.notes, note) end
-  result.again = ("flame-graph gate --before '%s' --after '%s' --budget %s"):format(
-    table.concat(before, "' --before '"), table.concat(args.after, "' --after '"), args.budget)
+  add_environment(result, before, args.after)
+  result.again = judge_again(args, before, args.after, {})
   return result
 end
 

@@ -155,7 +155,7 @@ typedef struct fg__meta_value {
     double real;
 } fg__meta_value;
 
-enum { FG__META_COUNT = 23 }; /* rows of the table in meta.c */
+enum { FG__META_COUNT = 24 }; /* rows of the table in meta.c */
 
 /*
  * A diff of several runs keeps what each run gave to each stack, sparse: that is what its noise is estimated from. Runs

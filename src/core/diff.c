@@ -51,9 +51,11 @@ typedef struct side {
     const char *name;
     run *runs;
     size_t n;
-    double whole; /* the sum of all runs, in the common unit */
-    double units; /* of work, in all runs; 0: not known */
-    double grain; /* the value of one sample; 0: not known */
+    double whole;    /* the sum of all runs, in the common unit */
+    double units;    /* of work, in all runs; 0: not known */
+    double grain;    /* the value of one sample; 0: not known */
+    double duration; /* of all runs, ns; 0: not known */
+    bool ended;      /* each run lasted until its target ended */
 } side;
 
 static int open_run(run *r, const side *s, const char *type) {
@@ -82,8 +84,9 @@ static double samples_of(const run *r) {
 static void measure_side(side *s, double each) {
     double samples = 0;
     int64_t work = 0;
-    bool sampled = true, worked = true;
-    s->whole = 0;
+    bool sampled = true, worked = true, timed = true;
+    s->whole = s->duration = 0;
+    s->ended = true;
     for (size_t i = 0; i < s->n; i++) {
         const run *r = &s->runs[i];
         double taken = samples_of(r);
@@ -93,7 +96,12 @@ static void measure_side(side *s, double each) {
         work += done;
         sampled &= taken > 0;
         worked &= done > 0;
+        double lasted = (double)fg_meta_number(r->p, "duration");
+        s->duration += lasted;
+        timed &= lasted > 0;
+        s->ended &= fg_meta_number(r->p, "ended") == 1;
     }
+    if (!timed) s->duration = 0;
     s->units = each > 0 ? each * (double)s->n : worked ? (double)work : 0;
     s->grain = sampled ? s->whole / samples : 0;
 }
@@ -132,28 +140,53 @@ static int choose_unit(const char **unit, fg_ctx *ctx, side *sides) {
 
 /* ---- how they are compared ----------------------------------------------------------------------------- */
 
-/* Whether durations differ by more than 1 %; those that are not known do not. */
-static bool longer_or_shorter(const fg_profile *a, const fg_profile *b) {
-    double x = (double)fg_meta_number(a, "duration"), y = (double)fg_meta_number(b, "duration");
+/* Whether runs of one side last longer, by more than 5 %; those whose duration is not known do not. */
+static bool longer_or_shorter(const side *a, const side *b) {
+    double x = a->duration / (double)a->n, y = b->duration / (double)b->n;
     return x > 0 && y > 0 && fabs(x - y) > 0.05 * fmax(x, y);
+}
+
+/* Samples that were counted, more often on one side: their number says nothing of a second. */
+static bool counted_differently(const side *a, const side *b) {
+    const fg_profile *x = a->runs[0].p, *y = b->runs[0].p;
+    return strcmp(a->runs[0].unit, "count") == 0 &&
+           fg_meta_number(x, "period") != fg_meta_number(y, "period");
+}
+
+/*
+ * Work that was done to its end took as long as it took: that is what is to be compared. What was watched for a while
+ * did more in a longer while.
+ */
+static fg_normalize choose_way(const side *a, const side *b) {
+    if (counted_differently(a, b)) return FG_NORMALIZE_SHARE;
+    if (!longer_or_shorter(a, b) || (a->ended && b->ended)) return FG_NORMALIZE_ABSOLUTE;
+    return FG_NORMALIZE_RATE;
+}
+
+static int fail_unknown(fg_profile *p, fg_normalize way) {
+    if (way == FG_NORMALIZE_RATE)
+        return fg__fail(
+            p->ctx, FG_EINVAL,
+            "to compare per second, it has to be known how long both sides lasted, and one does not say");
+    return fg__fail(p->ctx, FG_EINVAL,
+                    "to compare per unit of work, the units of both sides have to be known: requests, "
+                    "iterations (--units-before, --units-after)");
 }
 
 static int choose_factor(fg_profile *p, const side *a, const side *b, fg_normalize normalize) {
     static const char *const names[] = {[FG_NORMALIZE_ABSOLUTE] = "absolute",
                                         [FG_NORMALIZE_SHARE] = "share",
-                                        [FG_NORMALIZE_PER_UNIT] = "per-unit"};
-    const fg_profile *x = a->runs[0].p, *y = b->runs[0].p;
-    bool alike = !longer_or_shorter(x, y) && fg_meta_number(x, "period") == fg_meta_number(y, "period");
-    if (normalize == FG_NORMALIZE_AUTO) normalize = alike ? FG_NORMALIZE_ABSOLUTE : FG_NORMALIZE_SHARE;
-    double factor = (double)a->n / (double)b->n;
-    if (normalize == FG_NORMALIZE_SHARE) factor = a->whole > 0 && b->whole > 0 ? a->whole / b->whole : 1;
-    if (normalize == FG_NORMALIZE_PER_UNIT) {
-        if (!(a->units > 0) || !(b->units > 0))
-            return fg__fail(
-                p->ctx, FG_EINVAL,
-                "to compare per unit of work, the units of both sides have to be known: requests, "
-                "iterations (--units-before, --units-after)");
-        factor = a->units / b->units;
+                                        [FG_NORMALIZE_PER_UNIT] = "per-unit",
+                                        [FG_NORMALIZE_RATE] = "rate"};
+    if (normalize == FG_NORMALIZE_AUTO) normalize = choose_way(a, b);
+    double sizes[][2] = {[FG_NORMALIZE_ABSOLUTE] = {(double)a->n, (double)b->n},
+                         [FG_NORMALIZE_SHARE] = {a->whole, b->whole},
+                         [FG_NORMALIZE_PER_UNIT] = {a->units, b->units},
+                         [FG_NORMALIZE_RATE] = {a->duration, b->duration}};
+    double before = sizes[normalize][0], after = sizes[normalize][1], factor = before / after;
+    if (!(before > 0) || !(after > 0)) {
+        if (normalize != FG_NORMALIZE_SHARE) return fail_unknown(p, normalize);
+        factor = 1; /* of nothing, there are no shares */
     }
     int err = fg_meta_set_text(p, "normalize", names[normalize]);
     return err ? err : fg_meta_set_real(p, "factor", factor);
@@ -208,9 +241,9 @@ static int note_texts(fg_profile *p, const fg_profile *a, const fg_profile *b) {
     return 0;
 }
 
-static int note_rates(fg_profile *p, const fg_profile *a, const fg_profile *b) {
-    long long x = fg_meta_number(a, "period"), y = fg_meta_number(b, "period");
-    const char *unit = fg_meta_text(a, "period_type");
+static int note_rates(fg_profile *p, const side *a, const side *b) {
+    long long x = fg_meta_number(a->runs[0].p, "period"), y = fg_meta_number(b->runs[0].p, "period");
+    const char *unit = fg_meta_text(a->runs[0].p, "period_type");
     int err = 0;
     if (x > 0 && y > 0 && x != y)
         err =
@@ -218,8 +251,7 @@ static int note_rates(fg_profile *p, const fg_profile *a, const fg_profile *b) {
                             x, *unit ? " of " : "", unit, y);
     if (!err && longer_or_shorter(a, b))
         err = fg_profile_note(p, "the sides lasted differently long: %.4g s before, %.4g s after",
-                              (double)fg_meta_number(a, "duration") / 1e9,
-                              (double)fg_meta_number(b, "duration") / 1e9);
+                              a->duration / (double)a->n / 1e9, b->duration / (double)b->n / 1e9);
     return err;
 }
 
@@ -259,7 +291,7 @@ static int describe(fg_profile *p, side *a, side *b, const fg_diff_options *o) {
     if (!err) err = note_warnings(p, b, a);
     if (!err) err = note_order(p, a, b);
     if (!err) err = note_texts(p, x, y);
-    if (!err) err = note_rates(p, x, y);
+    if (!err) err = note_rates(p, a, b);
     return err;
 }
 

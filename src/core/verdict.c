@@ -172,7 +172,7 @@ static double error_at(const fg__runs *r, const fg__change *c, double base, doub
 static double detectable(const work *w, const fg__change *c, double budget) {
     double tail = w->runs->level / 2 / (double)w->judged, growth = 1 + budget;
     double needed = fg__t_quantile(tail, c->df) + fg__t_quantile(1 - power, c->df);
-    if (w->df > 0) needed *= 1 + 0.8 / (w->df * w->df);
+    if (w->df > 0) needed *= 1 + 0.6 / (w->df * w->df);
     double base = size_of(c);
     for (int i = 0; i < STEPS_TO_DETECTABLE; i++)
         growth =

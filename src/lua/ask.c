@@ -205,6 +205,7 @@ static void set_meta(lua_State *L, fg_profile *p, const char *key) {
  * What is known of how the profile was taken. Texts: `collector engine target host source title default_type
  * period_type normalize`. Whole numbers: `start` (ns since 1970), `duration` (ns), `period` (of
  * `period_type`), `interrupted` (1: ended early), `snapshot` (1: of one moment, without a duration),
+ * `ended` (1: it lasted until the target ended by itself),
  * `samples`, `lost`, `failed`, `truncated`, `sampler_cpu` (ns), `units` (of work that was done: requests, iterations).
  * Real: `factor` (what the value type `after` of a diff is multiplied with before it is compared), `grain_before`,
  * `grain_after` (of a diff: the value of one sample).

@@ -265,7 +265,8 @@ static size_t side_of(lua_State *L, int index, fg_profile ***list) {
  * @tparam[opt] table options
  * @tparam[opt] string options.type value type to compare; otherwise the default one
  * @tparam[opt="auto"] string options.normalize "absolute": values as measured; "share": shares of the whole;
- *   "per-unit": values by unit of work; "auto": shares where duration or rate differ
+ *   "per-unit": values by unit of work; "rate": values by second; "auto": as measured, where both lasted alike or until
+ *   their targets ended, else by second, and shares where samples were counted at different rates
  * @tparam[opt] number options.units_before units of work (requests, iterations) in a run of before; otherwise the
  *   metadata `units`
  * @tparam[opt] number options.units_after
@@ -280,9 +281,9 @@ static int diff(lua_State *L) {
         {"units_after", FG__OPTION_NUMBER, offsetof(struct diff_options, units_after)},
         {NULL, FG__OPTION_ANY, 0},
     };
-    static const char *const names[] = {"auto", "absolute", "share", "per-unit", NULL};
+    static const char *const names[] = {"auto", "absolute", "share", "per-unit", "rate", NULL};
     static const fg_normalize values[] = {FG_NORMALIZE_AUTO, FG_NORMALIZE_ABSOLUTE, FG_NORMALIZE_SHARE,
-                                          FG_NORMALIZE_PER_UNIT};
+                                          FG_NORMALIZE_PER_UNIT, FG_NORMALIZE_RATE};
     lua_settop(L, 3);
     fg_profile **before, **after;
     size_t n_before = side_of(L, 1, &before), n_after = side_of(L, 2, &after);
@@ -291,7 +292,7 @@ static int diff(lua_State *L) {
     int i = 0;
     while (names[i] && strcmp(names[i], options.normalize) != 0) i++;
     if (!names[i])
-        return luaL_error(L, "diff: normalize is auto, absolute, share or per-unit, not '%s'",
+        return luaL_error(L, "diff: normalize is auto, absolute, share, per-unit or rate, not '%s'",
                           options.normalize);
     fg_profile **box = fg__lua_box(L);
     fg_diff_options how = {sizeof how, options.type, values[i], options.units_before, options.units_after};

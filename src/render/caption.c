@@ -40,6 +40,16 @@ static bool counts_samples(const fg__picture *pic) {
     return strcmp(type.name, "samples") == 0 && strcmp(type.unit, "count") == 0;
 }
 
+/* How the sides are compared, by the metadata `normalize`. */
+static const char *comparison_of(const fg_profile *p) {
+    static const char *const ways[][2] = {{"share", "compared by share"},
+                                          {"per-unit", "compared per unit of work"},
+                                          {"rate", "compared per second"}};
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
+        if (strcmp(fg_meta_text(p, "normalize"), ways[i][0]) == 0) return ways[i][1];
+    return "compared as measured";
+}
+
 /* What is drawn: "cpu in nanoseconds: 12.3 s", "before 12.3 s, after 14.0 s". */
 static void say_value(writer *w) {
     const fg__picture *pic = w->pic;
@@ -59,14 +69,9 @@ static void say_value(writer *w) {
     value(x, (double)tree->total[0][0], pic->unit);
     value(y, (double)tree->total[1][0], pic->unit);
     say(w, "before %s, after %s", x, y);
-    const char *normalize = fg_meta_text(pic->p, "normalize");
-    if (strcmp(normalize, "share") == 0)
-        say(w, "compared by share");
-    else if (strcmp(normalize, "per-unit") == 0)
-        say(w, "compared per unit of work");
-    else
-        say(w, "compared as measured");
-    if (pic->p->runs[0]) say(w, "sums of %u and %u runs", pic->p->runs[0], pic->p->runs[1]);
+    say(w, "%s", comparison_of(pic->p));
+    if (pic->p->runs[0] && !pic->p->slice_length[0])
+        say(w, "sums of %u and %u runs", pic->p->runs[0], pic->p->runs[1]);
     say(w, "after × %.4g", pic->factor);
     if (pic->options->widths && strcmp(pic->options->widths, "union") != 0)
         say(w, "as wide as %s", pic->options->widths);

@@ -61,10 +61,10 @@ struct perf {
     double rate;
     fg__unwinding unwinding;
     bool without_kernel;
-    bool wide;      /* events of the CPUs */
-    bool executing; /* the command has begun: before that, it is a copy of this process */
-    bool sliced;
-    fg__slices slices; /* by raw stack; only where they are asked for */
+    bool wide;          /* events of the CPUs */
+    bool executing;     /* the command has begun: before that, it is a copy of this process */
+    bool sliced, ended; /* the command that was run has ended by itself */
+    fg__slices slices;  /* by raw stack; only where they are asked for */
     uint64_t addresses[FG__STACK_DEPTH];
 };
 
@@ -269,6 +269,7 @@ static int run_perf(fg__sampler *base) {
         fg__events_wait(&s->events, base, s->command.pid ? s->command.pidfd : s->pidfd);
         err = fg__events_drain(&s->events, on_record, s);
     }
+    s->ended = s->command.pid && target_ended(s);
     return err;
 }
 
@@ -322,6 +323,7 @@ static int describe(struct perf *s, double seconds) {
              s->event.name, s->rate);
     int err = fg_meta_set_text(p, "engine", text);
     if (!err) err = fg_meta_set_number(p, "duration", (int64_t)(seconds * 1e9));
+    if (!err) err = fg_meta_set_number(p, "ended", s->ended);
     if (!err && strcmp(s->event.unit, "nanoseconds") == 0) {
         err = fg_meta_set_number(p, "period", llround(1e9 / s->rate));
         if (!err) err = fg_meta_set_text(p, "period_type", s->event.value);

@@ -17,9 +17,18 @@ static void a_diff_keeps_both_sides_as_measured(void **state) {
     assert_int_equal(fg_diff(&again, d, b, NULL, FG_NORMALIZE_AUTO), FG_EINVAL);
     assert_string_equal(fg_error(ctx), "the profile before is a diff already; a diff compares two profiles");
     assert_string_equal(text_of(d), "x;gone 10 0\nx;new 0 30\nx;y 10 10\n");
-    assert_string_equal(fg_meta_text(d, "normalize"), "share");
+    assert_string_equal(fg_meta_text(d, "normalize"), "rate"); /* twice as long: half as much a second */
     assert_true(fg_meta_real(d, "factor") == 0.5);
     fg_profile_free(d);
+    fg_meta_set_number(a, "ended", 1);
+    fg_meta_set_number(b, "ended", 1);
+    assert_int_equal(fg_diff(&d, a, b, NULL, FG_NORMALIZE_AUTO), 0);
+    assert_string_equal(fg_meta_text(d, "normalize"), "absolute"); /* work that takes twice as long */
+    fg_profile_free(d);
+    fg_meta_set_number(b, "ended", 0);
+    fg_meta_set_number(b, "duration", 0);
+    assert_int_equal(fg_diff(&d, a, b, NULL, FG_NORMALIZE_RATE), FG_EINVAL);
+    assert_non_null(strstr(fg_error(ctx), "to compare per second, it has to be known how long"));
     fg_meta_set_number(b, "duration", 1000);
     assert_int_equal(fg_diff(&d, a, b, NULL, FG_NORMALIZE_AUTO), 0);
     assert_string_equal(fg_meta_text(d, "normalize"), "absolute");
@@ -196,6 +205,19 @@ static void what_differs_between_the_sides_is_said(void **state) {
                                  "the sides were sampled at different rates: every 1000 before, 500 after",
                                  "the sides lasted differently long: 10 s before, 5 s after"};
     for (size_t i = 0; i < 4; i++) assert_string_equal(fg_profile_note_at(d, i), notes[i]);
+    assert_string_equal(fg_meta_text(d, "normalize"),
+                        "rate"); /* CPU time is what it is, however often it is sampled */
+    fg_profile_free(d);
+    fg_profile *c = new_profile("samples", "count"), *e = new_profile("samples", "count");
+    add(c, "x", 100);
+    add(e, "x", 50);
+    fg_meta_set_number(c, "period", 1000);
+    fg_meta_set_number(e, "period", 2000);
+    assert_int_equal(fg_diff(&d, c, e, NULL, FG_NORMALIZE_AUTO), 0);
+    assert_string_equal(fg_meta_text(d, "normalize"), "share");
+    assert_true(fg_meta_real(d, "factor") == 2);
+    fg_profile_free(c);
+    fg_profile_free(e);
     fg_profile_free(d);
     fg_profile_free(a);
     fg_profile_free(b);
