@@ -119,9 +119,9 @@ local function dispersion_of(runs, f)
   return (squares / #runs - mean ^ 2) / math.max(mean, 1e-9), mean
 end
 
--- What a function with more work counts. Where its dispersion is above 1, each run has a speed of its own: the count
--- tells it as far as a count can (a negative binomial's posterior), the growth is sampled at that speed. Where it is
--- not, more samples, as even as those that it has: drawn from other runs.
+-- What a function with more work counts. Where its dispersion is above 1, each run has its own speed: the count
+-- tells it as far as a count can (a negative binomial's posterior), and the growth is sampled at that speed. Where it
+-- is not, more samples, as even as those that it has: drawn from other runs.
 local function grown(runs, f, growth, pool)
   local out = {}
   local dispersion, mean = dispersion_of(pool, f)
