@@ -98,6 +98,86 @@ static void a_span_is_spread_over_its_slices(void **state) {
     fg__slices_free(&s, ctx);
 }
 
+/* ---- readers ------------------------------------------------------------------------------------------- */
+
+static fg_profile *parsed(const char *text, bool slices) {
+    fg_profile *p;
+    fg_read_options options = {.size = sizeof options, .name = "input", .slices = slices};
+    assert_int_equal(fg_parse(&p, ctx, text, strlen(text), &options), 0);
+    return p;
+}
+
+/* Two seconds: `a` in the first, `b` in the second; nobody keeps slices who was not asked to. */
+static void check_halves(const char *text, int64_t each) {
+    fg_profile *p = parsed(text, false), *half;
+    assert_int_equal(fg_profile_slices(p, NULL), 0);
+    assert_int_equal(p->part_count, 0);
+    fg_profile_free(p);
+    p = parsed(text, true);
+    double seconds;
+    size_t n = fg_profile_slices(p, &seconds);
+    assert_in_range(n, 18, 20);
+    assert_true(seconds == 0.1);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(fg_profile_slice(&half, p, i ? 11 : 1, 8), 0);
+        assert_int_equal(fg_profile_stack_count(half), 1);
+        size_t depth;
+        const uint32_t *stack = fg_profile_stack(half, 0, &depth);
+        assert_string_equal(fg_profile_frame_at(half, stack[depth - 1]).name, i ? "b" : "a");
+        assert_in_range(fg_profile_total(half, 0), each * 9 / 10, each * 11 / 10);
+        fg_profile_free(half);
+    }
+    fg_profile_free(p);
+}
+
+static void readers_keep_slices_when_asked(void **state) {
+    (void)state;
+    char text[16384];
+    size_t n = 0;
+    for (int i = 0; i <= 40; i++)
+        n += (size_t)snprintf(text + n, sizeof text - n,
+                              "prog 1 [0] %d.%06d: 7 cycles:\n\t          7f3a20 %s+0x4 (/bin/x)\n\n",
+                              5 + i / 20, i % 20 * 50000, i < 20 ? "a" : "b");
+    check_halves(text, 16 * 7);
+    n = (size_t)snprintf(
+        text, sizeof text,
+        "{\"nodes\":[{\"id\":1,\"callFrame\":{\"functionName\":\"(root)\"},\"children\":[2,3]},"
+        "{\"id\":2,\"callFrame\":{\"functionName\":\"a\",\"url\":\"x.js\"}},"
+        "{\"id\":3,\"callFrame\":{\"functionName\":\"b\",\"url\":\"x.js\"}}],"
+        "\"startTime\":0,\"endTime\":2050000,\"samples\":[2");
+    for (int i = 1; i <= 40; i++) n += (size_t)snprintf(text + n, sizeof text - n, ",%d", i < 20 ? 2 : 3);
+    n += (size_t)snprintf(text + n, sizeof text - n, "],\"timeDeltas\":[50000");
+    for (int i = 1; i <= 40; i++) n += (size_t)snprintf(text + n, sizeof text - n, ",50000");
+    snprintf(text + n, sizeof text - n, "]}");
+    check_halves(text, 800 * MS);
+    check_halves(
+        "{\"$schema\":\"https://www.speedscope.app/file-format-schema.json\","
+        "\"shared\":{\"frames\":[{\"name\":\"a\"},{\"name\":\"b\"}]},"
+        "\"profiles\":[{\"type\":\"evented\",\"name\":\"t\",\"unit\":\"milliseconds\",\"startValue\":0,"
+        "\"endValue\":2000,\"events\":[{\"type\":\"O\",\"at\":0,\"frame\":0},"
+        "{\"type\":\"C\",\"at\":1000,\"frame\":0},{\"type\":\"O\",\"at\":1000,\"frame\":1},"
+        "{\"type\":\"C\",\"at\":2000,\"frame\":1}]}]}",
+        800 * MS);
+}
+
+static void a_trace_of_dotnet_has_slices(void **state) {
+    (void)state;
+    fg_profile *p;
+    fg_read_options options = {.size = sizeof options, .slices = true};
+    assert_int_equal(fg_read(&p, ctx, FG_TEST_DATA "/dotnet-8.nettrace.gz", &options), 0);
+    double seconds, sliced = 0;
+    size_t n = fg_profile_slices(p, &seconds);
+    for (size_t i = 0; i < p->part_count; i++) sliced += (double)p->parts[i].value;
+    double duration = (double)fg_meta_number(p, "duration") / 1e9;
+    if (duration > 1) {
+        assert_true(fabs((double)n * seconds - duration) <= seconds + 0.01);
+        assert_in_range(sliced, (double)fg_profile_total(p, 1) * 0.8, (double)fg_profile_total(p, 1));
+    } else {
+        assert_true(n <= 10);
+    }
+    fg_profile_free(p);
+}
+
 /* ---- what carries it ----------------------------------------------------------------------------------- */
 
 static int no_main(void *user, const fg_frame *frame) {
@@ -316,6 +396,8 @@ int main(void) {
         cmocka_unit_test(slices_grow_with_time),
         cmocka_unit_test(wild_moments_are_taken),
         cmocka_unit_test(a_span_is_spread_over_its_slices),
+        cmocka_unit_test(readers_keep_slices_when_asked),
+        cmocka_unit_test(a_trace_of_dotnet_has_slices),
         cmocka_unit_test(what_is_made_of_a_profile_has_its_slices),
         cmocka_unit_test(the_bootstrap_is_what_drawing_comes_to),
         cmocka_unit_test(bursts_are_no_changes),
