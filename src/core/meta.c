@@ -13,8 +13,7 @@ static const struct {
     {"interrupted", FG_META_NUMBER}, {"samples", FG_META_NUMBER},   {"lost", FG_META_NUMBER},
     {"failed", FG_META_NUMBER},      {"truncated", FG_META_NUMBER}, {"sampler_cpu", FG_META_NUMBER},
     {"units", FG_META_NUMBER},       {"factor", FG_META_REAL},      {"grain_before", FG_META_REAL},
-    {"grain_after", FG_META_REAL},   {"snapshot", FG_META_NUMBER},
-    {"ended", FG_META_NUMBER},
+    {"grain_after", FG_META_REAL},   {"snapshot", FG_META_NUMBER},  {"ended", FG_META_NUMBER},
 };
 _Static_assert(sizeof keys / sizeof *keys == FG__META_COUNT, "FG__META_COUNT is the number of keys");
 
