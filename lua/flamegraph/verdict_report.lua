@@ -70,12 +70,18 @@ end
 
 local writers = {}
 
+-- What a row of the table says, as text.
+local function row_text(row)
+  local f = row.f
+  return ("  %-24s %s: %.1f → %.1f samples a run, %s (%s), adjusted p %.2g"):format(row.word, title_of(f),
+    f.before_mean, f.after_mean, percent(f.growth), interval(f), f.adjusted)
+end
+
 function writers.text(result)
   local lines, say = lines_of(result)
   for _, row in ipairs(table_of(result)) do
     local f = row.f
-    say("  %-24s %s: %.1f → %.1f samples a run, %s (%s), adjusted p %.2g", row.word, title_of(f), f.before_mean,
-      f.after_mean, percent(f.growth), interval(f), f.adjusted)
+    say("%s", row_text(row))
     if row.word == "open" then
       say("  %-24s %s noise; from %s would be found; settled by %s", "", noise_of(f), percent(f.detectable), settles(f))
     end
@@ -213,6 +219,16 @@ function report.command(name, values)
     end
   end
   return table.concat(words, " ")
+end
+
+--- What is beyond the budget, a line for each.
+-- @treturn {string,...}
+function report.offenders(result)
+  local lines = {}
+  for _, row in ipairs(table_of(result)) do
+    if row.word == "beyond the budget" then lines[#lines + 1] = row_text(row) end
+  end
+  return lines
 end
 
 --- The report as a text.

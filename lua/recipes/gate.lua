@@ -337,6 +337,7 @@ return fg.recipe {
       assert(files.write(path, report.of(result, report.format(path))))
     end
     local answer = answers[result.answer]
+    for _, line in ipairs(args.report and report.offenders(result) or {}) do fg.log("%s", line) end
     if answer then
       return answer, ("%s: %d beyond the budget, %d open"):format(result.answer, #result.failed, #result.open)
     end

@@ -1,8 +1,6 @@
 -- What the gate's verdicts are worth, measured on recorded runs: the table of docs/verdicts.md.
 --
---   ./dev bench verdicts [TRIALS] [--write]       or, in a built tree: lua5.4 tests/bench/verdicts.lua …
---
--- --write puts the table into docs/verdicts.md, between the two comments that stand there for it.
+--   ./dev bench verdicts [TRIALS] [--write]       or, in a built tree: lua5.4 tests/bench/verdicts.lua [TRIALS]
 --
 -- A CSV of tests/data has a row for each run: variant, run, then samples by function. Runs are drawn at random without
 -- replacement, again and again. `a` against `a` shows false alarms; a growth that is put into one side shows what is
@@ -17,7 +15,6 @@ local trial = require "flamegraph.trial"
 local verdict = require "flamegraph.verdict"
 
 local trials = tonumber(arg[1]) or 1000
-local writes = arg[1] == "--write" or arg[2] == "--write"
 local level, floor = 0.01, 10
 local random = trial.random(20)
 
@@ -260,23 +257,9 @@ local function measure(say)
   end
 end
 
-local function write_into(path, lines)
-  local file = assert(io.open(path))
-  local text = file:read "a"
-  file:close()
-  local head, tail = text:match "^(.-<!%-%- bench verdicts %-%->\n).-(<!%-%- end %-%->.*)$"
-  assert(head, path .. " has no place for the table")
-  file = assert(io.open(path, "w"))
-  file:write(head, table.concat(lines, "\n"), "\n", tail)
-  file:close()
-end
-
-local lines = {}
 print(("%d trials for each figure; level %g %%, budget 2 %%, floor %d samples a run\n"):format(trials, 100 * level,
   floor))
 measure(function(line)
-  lines[#lines + 1] = line
   print(line)
   io.stdout:flush()
 end)
-if writes then write_into(root .. "docs/verdicts.md", lines) end
