@@ -1,5 +1,10 @@
 -- What is typed as one text: the words of a command.
 
+-- Commands that are the shell's own.
+local builtins = {}
+local listed = ". : alias case cd command eval exec exit export for if set source trap ulimit umask until while"
+for word in listed:gmatch "%S+" do builtins[word] = true end
+
 --- A text as the words of a command, with quotes as a shell has them.
 -- @treturn {string,...}|nil nil where it takes a shell to understand it
 local function words_of(text)
@@ -22,7 +27,7 @@ local function words_of(text)
     i = i + 1
   end
   words[#words + 1] = word
-  return words
+  return not builtins[words[1]] and words or nil
 end
 
 return words_of

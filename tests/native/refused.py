@@ -8,7 +8,10 @@ import subprocess
 from programs import BUILD, build, check, program
 
 NOBODY = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
-NO_SYS = "mount -t tmpfs none /sys"  # neither BTF nor tracefs is anywhere
+# In a chroot whose root is no mount, not all of them can be made private.
+UNSHARED = ("unshare", "--mount", "--propagation", "unchanged")
+NO_SYS = "mount --make-private /sys && mount -t tmpfs none /sys"  # neither BTF nor tracefs is anywhere
+PARANOID = "mount --make-private /proc && mount --bind {}/four /proc/sys/kernel/perf_event_paranoid"
 
 
 def run(*command):
@@ -21,7 +24,7 @@ def refused(what, done, message):
 
 def without(mounts, *command):
     """A command for which the file system looks different."""
-    return run("unshare", "--mount", "sh", "-c", f'{mounts} && exec "$@"', "sh", *command)
+    return run(*UNSHARED, "sh", "-c", f'{mounts} && exec "$@"', "sh", *command)
 
 
 def unmounted(folder, pid):
@@ -46,7 +49,7 @@ def paranoid(folder):
     (folder / "four").write_text("4\n")
     with program(*NOBODY, build("waits", folder), cwd=folder) as process:
         for collector, engine, enough in (("perf", "events", 1), ("offcpu", "tracepoints", -1)):
-            done = without(f"mount --bind {folder}/four /proc/sys/kernel/perf_event_paranoid", *NOBODY, copy, collector,
+            done = without(PARANOID.format(folder), *NOBODY, copy, collector,
                            process.pid, "--engine", engine, "--output", "-", "--format", "folded")
             refused(f"{collector}, kernel.perf_event_paranoid 4", done, "kernel.perf_event_paranoid is 4, and this is not root: "
                     f"sudo sysctl kernel.perf_event_paranoid={enough}\n")
@@ -65,7 +68,7 @@ def filtered(folder, pid):
 def by_the_kernel(folder):
     with program(build("waits", folder), cwd=folder) as process:
         filtered(folder, process.pid)
-        mounts = run("unshare", "--mount", "true")
+        mounts = run(*UNSHARED, "true")
         if mounts.returncode:  # neither root nor a container may
             check("mounts of one's own are refused", "not permitted" in mounts.stderr, mounts.stderr)
             return

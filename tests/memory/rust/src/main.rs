@@ -28,7 +28,8 @@ fn keep_small() -> Vec<Box<[u8; 1000]>> {
 #[inline(never)]
 fn drop_all() {
     for _ in 0..20000 {
-        std::hint::black_box(Box::new([3u8; 1000]));
+        let dropped = Box::new([3u8; 1000]);
+        unsafe { std::ptr::read_volatile(&dropped[0]) };
     }
 }
 
