@@ -162,7 +162,7 @@ export const tests = {
     });
     await visit(context, 'diff', {}, async page => {
       await page.mouse.move(...await place(page, 'escape /srv/app/render.js:88'));
-      assert.equal(await text(page, '.fg-tip'), 'escape /srv/app/render.js:88: 310 samples → 620 samples, +100 % ± 26 % (+11.9 pp)');
+      assert.equal(await text(page, '.fg-tip'), 'escape /srv/app/render.js:88: 310 samples → 620 samples, +100 % ± 28 % (+11.9 pp)');
       assert.match(await text(page, '.fg-detail'), /total 310 samples → 620 samples,.*self 310 samples → 620 samples, /);
       assert.match(await search(page, 'cache'), /^2 matches, 0 samples → 190 samples, new \(\+8\.6 pp\)/);
       const marks = (await labels(page)).filter(label => /^[+−] /.test(label)).map(label => label.split('.js')[0]);
