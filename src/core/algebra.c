@@ -31,10 +31,6 @@ static int finish(fg_profile **out, fg_profile *p, int err) {
     return err;
 }
 
-static int add(fg_profile *p, const uint32_t *frames, size_t n, const int64_t *values, uint32_t *id) {
-    return fg__stack_add(p, frames, n, fg__stack_hash(frames, n), values, id);
-}
-
 /* ---- merge --------------------------------------------------------------------------------------------- */
 
 static int find_column(const fg_profile *p, fg_value_type type) {
@@ -81,7 +77,7 @@ int fg__stacks_import(fg_profile *to, const fg_profile *from, const int *column,
         }
         uint32_t id;
         if (err || !some) continue;
-        err = add(to, s.frames, n, values, &id);
+        err = fg__stack_put(to, s.frames, n, values, &id);
         if (!err && ids) ids[i] = id;
         if (!err && run != FG__NONE) err = add_part(to, run, id, values);
     }
@@ -183,7 +179,7 @@ int fg_profile_invert(fg_profile **out, fg_profile *from) {
         for (size_t k = 0; k < n && !err; k++)
             err = fg__frame_import(&s.frames[n - 1 - k], p, from, stack[k], map);
         for (size_t t = 0; t < from->type_count; t++) values[t] = from->values[t][i];
-        if (!err) err = add(p, s.frames, n, values, ids ? &ids[i] : NULL);
+        if (!err) err = fg__stack_put(p, s.frames, n, values, ids ? &ids[i] : NULL);
     }
     if (!err) err = fg__parts_copy(p, from, ids);
     fg_free(from->ctx, s.frames);
@@ -234,7 +230,7 @@ static int filter_stacks(fg_profile *to, const fg_profile *from, const verdicts 
         if (err || (flags & FG_FRAME_IGNORE) || (v->focusing && !(flags & FG_FRAME_FOCUS))) continue;
         int64_t values[FG_MAX_TYPES];
         for (size_t t = 0; t < from->type_count; t++) values[t] = from->values[t][i];
-        err = add(to, s.frames, kept, values, ids ? &ids[i] : NULL);
+        err = fg__stack_put(to, s.frames, kept, values, ids ? &ids[i] : NULL);
     }
     if (!err) err = fg__parts_copy(to, from, ids);
     fg_free(to->ctx, s.frames);

@@ -42,6 +42,8 @@ fg_ctx *fg__ctx_fork(const fg_ctx *ctx);
 /* NULL when there is no memory; the message is set. */
 void *fg__alloc(fg_ctx *ctx, size_t size);
 void *fg__calloc(fg_ctx *ctx, size_t count, size_t size);
+/* So many ids, all FG__NONE; NULL: no memory. */
+uint32_t *fg__no_ids(fg_ctx *ctx, size_t count);
 void *fg__realloc(fg_ctx *ctx, void *ptr, size_t size);
 
 /*
@@ -231,6 +233,11 @@ static inline fg__string fg__frame_name(const fg_profile *p, uint32_t id) {
 int fg__stack_add(fg_profile *p, const uint32_t *frames, size_t n, uint64_t hash, const int64_t *values,
                   uint32_t *id);
 uint64_t fg__stack_hash(const uint32_t *frames, size_t n);
+/* The same where nobody needs the hash besides. */
+static inline int fg__stack_put(fg_profile *p, const uint32_t *frames, size_t n, const int64_t *values,
+                                uint32_t *id) {
+    return fg__stack_add(p, frames, n, fg__stack_hash(frames, n), values, id);
+}
 static inline void fg__stack_prefetch(const fg_profile *p, uint64_t hash) {
     if (p->stack_index.slots)
         __builtin_prefetch(&p->stack_index.slots[fg__table_first(&p->stack_index, hash)]);

@@ -111,6 +111,12 @@ void *fg__calloc(fg_ctx *ctx, size_t count, size_t size) {
     return block;
 }
 
+uint32_t *fg__no_ids(fg_ctx *ctx, size_t count) {
+    uint32_t *ids = fg__alloc(ctx, count * sizeof *ids);
+    if (ids) memset(ids, 0xff, count * sizeof *ids);
+    return ids;
+}
+
 void fg_free(fg_ctx *ctx, void *ptr) {
     if (ptr) ctx->alloc(ctx->user, ptr, 0);
 }

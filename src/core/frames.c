@@ -60,9 +60,7 @@ size_t fg_profile_frame_count(const fg_profile *p) {
 }
 
 uint32_t *fg__frame_map(fg_ctx *ctx, const fg_profile *from) {
-    uint32_t *map = fg__alloc(ctx, from->frame_count * sizeof *map);
-    if (map) memset(map, 0xff, from->frame_count * sizeof *map);
-    return map;
+    return fg__no_ids(ctx, from->frame_count);
 }
 
 static int import_text(uint32_t *out, fg_profile *to, const fg_profile *from, uint32_t id) {

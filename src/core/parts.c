@@ -13,10 +13,8 @@ int fg__part_add(fg_profile *p, fg__part part) {
 int fg__parts_map(uint32_t **ids, const fg_profile *from) {
     *ids = NULL;
     if (!from->part_count) return 0;
-    *ids = fg__alloc(from->ctx, from->stack_count * sizeof **ids);
-    if (!*ids) return FG_ENOMEM;
-    memset(*ids, 0xff, from->stack_count * sizeof **ids);
-    return 0;
+    *ids = fg__no_ids(from->ctx, from->stack_count);
+    return *ids ? 0 : FG_ENOMEM;
 }
 
 int fg__parts_copy(fg_profile *to, const fg_profile *from, const uint32_t *ids) {

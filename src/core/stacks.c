@@ -163,7 +163,7 @@ int fg_profile_add(fg_profile *p, const uint32_t *frames, size_t n, const int64_
     for (size_t t = 0; t < p->type_count; t++)
         if (values[t] < 0)
             return fg__fail(p->ctx, FG_EINVAL, "value %lld of a stack is negative", (long long)values[t]);
-    return fg__stack_add(p, frames, n, fg__stack_hash(frames, n), values, NULL);
+    return fg__stack_put(p, frames, n, values, NULL);
 }
 
 size_t fg_profile_stack_count(const fg_profile *p) {

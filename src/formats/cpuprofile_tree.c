@@ -81,8 +81,7 @@ static int add(stacks *s, size_t n, int64_t count, int64_t time, uint32_t *id) {
         return fg__fail(s->c->ctx, FG_ELIMIT,
                         "the stacks have too many frames; --max-input raises the limit");
     s->budget -= n;
-    return fg__stack_add(s->c->p, s->frames, n, fg__stack_hash(s->frames, n), s->timed ? values : values + 1,
-                         id);
+    return fg__stack_put(s->c->p, s->frames, n, s->timed ? values : values + 1, id);
 }
 
 /* value × (to − from) / all, rounded so that parts that follow each other add up to the value. */
@@ -139,10 +138,8 @@ static int check_work(const cpuprofile *c) {
 static int prepare_ids(stacks *s) {
     cpuprofile *c = s->c;
     if (!c->options->slices || c->tick_count) return 0;
-    s->ids = fg__alloc(c->ctx, (c->ids.count + 1) * sizeof *s->ids);
-    if (!s->ids) return FG_ENOMEM;
-    memset(s->ids, 0xff, (c->ids.count + 1) * sizeof *s->ids);
-    return 0;
+    s->ids = fg__no_ids(c->ctx, c->ids.count + 1);
+    return s->ids ? 0 : FG_ENOMEM;
 }
 
 int fg__cpuprofile_stacks(cpuprofile *c, bool timed) {

@@ -127,7 +127,7 @@ static int add_stack(heapprofile *h, uint32_t *frames, uint32_t i) {
     const heap_node *node = &h->nodes[i];
     size_t n = node->depth - 1, d = n;
     for (uint32_t at = i; d > 0; at = h->nodes[at].parent) frames[--d] = h->nodes[at].frame;
-    return fg__stack_add(h->p, frames, n, fg__stack_hash(frames, n), &node->size, NULL);
+    return fg__stack_put(h->p, frames, n, &node->size, NULL);
 }
 
 static int build(heapprofile *h, const fg_read_options *options) {

@@ -235,7 +235,7 @@ int fg__nettrace_add(fg__nettrace *trace, fg_profile *p, uint32_t prefix, uint32
                                  i == 0 && n > 1);
         if (err) return err;
     }
-    return fg__stack_add(p, trace->frames, count, fg__stack_hash(trace->frames, count), values, id);
+    return fg__stack_put(p, trace->frames, count, values, id);
 }
 
 /* ---- the tally ------------------------------------------------------------------------------------------------------ */

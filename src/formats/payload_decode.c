@@ -192,8 +192,7 @@ static int add_stack(decoder *d, size_t node, size_t depth, const int64_t *value
         for (size_t i = 0; i < depth; i++) d->turned[i] = d->path[depth - 1 - i];
         stack = d->turned;
     }
-    return fg__stack_add(d->p, stack, depth, fg__stack_hash(stack, depth), values,
-                         d->stacks ? &d->stacks[node] : NULL);
+    return fg__stack_put(d->p, stack, depth, values, d->stacks ? &d->stacks[node] : NULL);
 }
 
 static int get_values(decoder *d, int64_t *values, bool *any) {
@@ -212,8 +211,7 @@ static int get_values(decoder *d, int64_t *values, bool *any) {
 
 static int make_stacks(decoder *d, size_t count) {
     d->node_count = count;
-    d->stacks = fg__alloc(d->ctx, count * sizeof *d->stacks);
-    if (d->stacks) memset(d->stacks, 0xff, count * sizeof *d->stacks);
+    d->stacks = fg__no_ids(d->ctx, count);
     return d->stacks ? 0 : FG_ENOMEM;
 }
 

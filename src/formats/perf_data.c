@@ -127,7 +127,7 @@ static int add_stack(reader *r, const fg__perf_sample *s, const uint32_t *frames
     if (r->d.column_count == 1) values[1] = 1;
     values[s->attr->column] = s->period <= INT64_MAX ? (int64_t)s->period : INT64_MAX;
     uint32_t id;
-    int err = fg__stack_add(p, frames, n, fg__stack_hash(frames, n), values, &id);
+    int err = fg__stack_put(p, frames, n, values, &id);
     if (err || !r->d.options->slices || s->time > INT64_MAX) return err;
     if (r->samples == 1) r->slice_column = is_counted(r) ? 1 : (size_t)s->attr->column;
     if (!values[r->slice_column]) return 0;

@@ -275,7 +275,7 @@ static int add_stack(pprof *f, const sample *s) {
     const uint32_t *stack = s->stack + s->at;
     size_t n = s->cap - s->at;
     if (f->pruned) n = cut(f, stack, n);
-    int err = fg__stack_add(f->p, stack, n, fg__stack_hash(stack, n), s->values, NULL);
+    int err = fg__stack_put(f->p, stack, n, s->values, NULL);
     return err ? fg__fail_in(f->ctx, err, "%s: pprof, sample %llu", f->in->name,
                              (unsigned long long)s->number)
                : 0;

@@ -135,7 +135,7 @@ static int location_of(uint32_t *out, writer *w, const uint32_t *frames, size_t 
     }
     size_t have = w->tables->stack_count;
     uint32_t id;
-    int err = fg__stack_add(w->tables, frames, n, fg__stack_hash(frames, n), NULL, &id);
+    int err = fg__stack_put(w->tables, frames, n, NULL, &id);
     if (err) return err;
     *out = id + 1;
     if (n == 1) w->singles[*frames] = *out;

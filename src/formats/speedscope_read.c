@@ -121,8 +121,7 @@ static int add_sample(reader *r) {
     int err = fg__grow(r->ctx, &s->samples, &s->sample_cap, s->sample_count + 1, sizeof *s->samples);
     if (!err && s->depth > r->budget)
         err = fg__fail(r->ctx, FG_ELIMIT, "the stacks have too many frames; --max-input raises the limit");
-    if (!err)
-        err = fg__stack_add(r->stacks, s->stack, s->depth, fg__stack_hash(s->stack, s->depth), NULL, &id);
+    if (!err) err = fg__stack_put(r->stacks, s->stack, s->depth, NULL, &id);
     if (err) return err;
     if (id >= have) r->budget -= s->depth;
     s->samples[s->sample_count++] = id;
@@ -366,8 +365,7 @@ static int add_stack(reader *r, size_t i, uint32_t *id) {
     const uint32_t *numbers = fg__stack_at(r->stacks, i, &s->depth);
     int err = fg__grow(r->ctx, &s->stack, &s->stack_cap, s->depth, sizeof *s->stack);
     for (size_t k = 0; k < s->depth && !err; k++) s->stack[k] = r->frames[numbers[k]];
-    return err ? err
-               : fg__stack_add(r->p, s->stack, s->depth, fg__stack_hash(s->stack, s->depth), values, id);
+    return err ? err : fg__stack_put(r->p, s->stack, s->depth, values, id);
 }
 
 /* Slices are of the column that is shown. */
@@ -381,9 +379,8 @@ static int build(reader *r) {
         return fg__fail(r->ctx, FG_EFORMAT, "a stack has frame %u, but there are %zu frames",
                         r->frames_named - 1, r->frame_count);
     int err = add_types(r);
-    uint32_t *ids = r->sliced ? fg__alloc(r->ctx, (r->stacks->stack_count + 1) * sizeof *ids) : NULL;
+    uint32_t *ids = r->sliced ? fg__no_ids(r->ctx, r->stacks->stack_count + 1) : NULL;
     if (r->sliced && !ids) return FG_ENOMEM;
-    if (ids) memset(ids, 0xff, (r->stacks->stack_count + 1) * sizeof *ids);
     for (size_t i = 0; i < r->stacks->stack_count && !err; i++) err = add_stack(r, i, ids ? &ids[i] : NULL);
     if (!err && ids && r->column_count) err = keep_slices(r, ids);
     fg_free(r->ctx, ids);

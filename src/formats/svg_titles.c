@@ -332,7 +332,7 @@ static int add_stacks(reader *r) {
         if (stray || (values[0] == 0 && values[1] == 0)) continue;
         size_t n;
         int err = fill_path(r, i, &n);
-        if (!err) err = fg__stack_add(r->p, r->path, n, fg__stack_hash(r->path, n), values, NULL);
+        if (!err) err = fg__stack_put(r->p, r->path, n, values, NULL);
         if (err) return err;
     }
     return 0;

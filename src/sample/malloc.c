@@ -136,11 +136,11 @@ static int open_probes(int *error, struct sampler *s) {
     int err = 0;
     for (size_t i = 0; s->live && i < a->n && !err && !*error; i++) {
         bool gives = fg__malloc_gives(a->found[i].function);
-        if (a->found[i].function->old == FG__NO_REGISTER || (gives && s->period == 1)) continue;
+        if (a->found[i].function->old == FG__NO_ARGUMENT || (gives && s->period == 1)) continue;
         err = open_probe(error, s, a->found[i].entry, (probe){.period = 1});
     }
     for (size_t i = 0; s->live && i < a->n && !err && !*error; i++) {
-        bool by_pointer = a->found[i].function->pointer != FG__NO_REGISTER;
+        bool by_pointer = a->found[i].function->pointer != FG__NO_ARGUMENT;
         if (!fg__malloc_gives(a->found[i].function)) continue;
         err = open_probe(error, s, a->found[i].entry,
                          (probe){.leave = true, .copied = by_pointer, .period = 1});

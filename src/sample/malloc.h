@@ -13,12 +13,12 @@
 #include "sample/watch.h"
 
 /* Registers of arguments and results as perf numbers them on x86-64. */
-enum { FG__AX = 0, FG__DX = 3, FG__SI = 4, FG__DI = 5, FG__NO_REGISTER = -1 };
+enum { FG__AX = 0, FG__DX = 3, FG__SI = 4, FG__DI = 5, FG__NO_ARGUMENT = -1 };
 
 /* Larger sizes are mistakes of the program, which the allocator refuses. */
 #define FG__MOST_BYTES (UINT64_C(1) << 47)
 
-/* A function that gives or takes memory: the registers that its arguments are in, FG__NO_REGISTER where it has no such. */
+/* A function that gives or takes memory: the registers that its arguments are in, FG__NO_ARGUMENT where it has no such. */
 typedef struct fg__malloc_function {
     const char *name;
     int8_t size, times; /* what is asked for: one register, or the product of two */

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { NO = FG__NO_REGISTER, AX = FG__AX, DX = FG__DX, SI = FG__SI, DI = FG__DI, MALLOC_ALIGNMENT = 16 };
+enum { NO = FG__NO_ARGUMENT, AX = FG__AX, DX = FG__DX, SI = FG__SI, DI = FG__DI, MALLOC_ALIGNMENT = 16 };
 
 /* The first ones are those of libc, and what is last is of allocators that bring C++'s and further ones along. */
 static const fg__malloc_function functions[] = {

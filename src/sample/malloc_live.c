@@ -111,13 +111,13 @@ int fg__live_enter(fg__live *live, const fg__record *record, const fg__malloc_fu
         return 0;
     }
     /* A realloc that is sampled has two records of its entry. */
-    if (c->tid != record->tid || c->sp != sp || f->old == FG__NO_REGISTER)
+    if (c->tid != record->tid || c->sp != sp || f->old == FG__NO_ARGUMENT)
         *c = (call){.tid = record->tid, .stack = FG__NONE, .sp = sp};
     if (stack != FG__NONE && arguments.counts) c->stack = stack;
     c->size = arguments.size;
-    c->by_pointer = f->pointer != FG__NO_REGISTER;
+    c->by_pointer = f->pointer != FG__NO_ARGUMENT;
     c->pointer = arguments.pointer;
-    if (f->old != FG__NO_REGISTER) fg__blocks_take(&live->blocks, &c->old, arguments.old, record->time);
+    if (f->old != FG__NO_ARGUMENT) fg__blocks_take(&live->blocks, &c->old, arguments.old, record->time);
     return 0;
 }
 

@@ -1,6 +1,7 @@
 /* Raw stacks to frames, when sampling is over: each address is looked up once (symbols keeps what it found). */
 #include <stdio.h>
 #include "sample/watch.h"
+#include "sys/proc.h"
 
 int fg__watch_frames(fg__watch *w, fg__frames *out, uint32_t space, const uint64_t *addresses, size_t n) {
     for (size_t i = 0; i < n; i++) {
@@ -30,7 +31,7 @@ int fg__watch_add(fg__watch *w, fg__frames *frames, fg_profile *p, const int64_t
         frames->ids[i] = frames->ids[--j];
         frames->ids[j] = frame;
     }
-    return fg__stack_add(p, frames->ids, frames->n, fg__stack_hash(frames->ids, frames->n), values, id);
+    return fg__stack_put(p, frames->ids, frames->n, values, id);
 }
 
 /* ---- is the stack whole? ------------------------------------------------------------------------------- */
@@ -88,12 +89,9 @@ int fg__watch_quality(const fg__watch *w, fg_profile *p) {
 }
 
 int fg__watch_target(fg_profile *p, uint64_t pid) {
-    char path[64], text[96], name[32] = "";
+    char path[64], text[96], name[32];
     snprintf(path, sizeof path, "/proc/%llu/comm", (unsigned long long)pid);
-    FILE *file = fopen(path, "re");
-    if (file && !fgets(name, sizeof name, file)) name[0] = '\0';
-    if (file) fclose(file);
-    name[strcspn(name, "\n")] = '\0';
+    fg__proc_line(name, sizeof name, path);
     snprintf(text, sizeof text, name[0] ? "%s (process %llu)" : "%sprocess %llu", name,
              (unsigned long long)pid);
     return fg_meta_set_text(p, "target", text);

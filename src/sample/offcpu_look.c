@@ -16,6 +16,7 @@
 #include "sample/offcpu.h"
 #include "symbols/names.h"
 #include "symbols/unwind.h"
+#include "sys/proc.h"
 
 enum { STACK = 64 << 10, PIECES = 64, TEXT = 8192 };
 
@@ -24,11 +25,7 @@ enum { STACK = 64 << 10, PIECES = 64, TEXT = 8192 };
 static bool read_file(char text[TEXT], const fg__offcpu *s, uint32_t tid, const char *name) {
     char path[64];
     snprintf(path, sizeof path, "/proc/%u/task/%u/%s", s->pid, tid, name);
-    FILE *file = fopen(path, "re");
-    size_t n = file ? fread(text, 1, TEXT - 1, file) : 0;
-    if (file) fclose(file);
-    text[n] = '\0';
-    return n > 0;
+    return fg__proc_text(text, TEXT, path);
 }
 
 /* How often a thread was switched; UINT64_MAX: it is not there. */

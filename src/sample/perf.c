@@ -22,6 +22,7 @@
 #include "sample/perf_event.h"
 #include "sample/watch.h"
 #include "symbols/unwind.h"
+#include "sys/proc.h"
 #include "sys/rights.h"
 
 enum { USUAL_RATE = 99, RING = 512 << 10, STACK_RING = 2 << 20 };
@@ -155,10 +156,7 @@ static int attach(struct perf *s, const options *o) {
 /* ---- open ---------------------------------------------------------------------------------------------- */
 
 static int check_rate(struct perf *s, const options *o) {
-    long most = 100000;
-    FILE *file = fopen("/proc/sys/kernel/perf_event_max_sample_rate", "re");
-    if (file && fscanf(file, "%ld", &most) != 1) most = 100000;
-    if (file) fclose(file);
+    long most = fg__proc_number("/proc/sys/kernel/perf_event_max_sample_rate", 100000);
     s->rate = o->base.rate > 0 ? o->base.rate : USUAL_RATE;
     if (s->rate >= 1 && s->rate <= (double)most) return 0;
     return fg__fail(s->base.ctx, FG_EINVAL,

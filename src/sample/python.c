@@ -15,6 +15,7 @@
 #include "sample/python.h"
 #include "sample/sample.h"
 #include "sys/rights.h"
+#include "sys/proc.h"
 
 enum { USUAL_RATE = 100, HIGHEST_RATE = 10000, MOST_PROCESSES = 256 };
 static const double most_of_a_core = 0.25, lowest_rate = 1, family_interval = 0.25;
@@ -79,10 +80,7 @@ static int adopt(struct python *py, pid_t pid) {
 static pid_t parent_of(pid_t pid) {
     char path[64], text[512];
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    FILE *file = fopen(path, "re");
-    size_t n = file ? fread(text, 1, sizeof text - 1, file) : 0;
-    if (file) fclose(file);
-    text[n] = '\0';
+    fg__proc_text(text, sizeof text, path);
     const char *end = strrchr(text, ')');
     return end && strlen(end) > 4 ? atoi(end + 4) : 0;
 }
@@ -184,8 +182,7 @@ static int slow_down(struct python *py, double now, double *since, double *cpu) 
 
 /* Between a half and three halves of the period. */
 static double jittered(uint64_t *state, double period) {
-    *state = *state * 6364136223846793005u + 1442695040888963407u;
-    return period * (0.5 + (double)(*state >> 40) / (double)(1 << 24));
+    return period * (0.5 + (double)(py_random(state) >> 40) / (double)(1 << 24));
 }
 
 static int python_run(fg__sampler *s) {

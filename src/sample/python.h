@@ -195,6 +195,11 @@ typedef struct py_wishes {
     bool idle, gil, lines, threads, subprocesses, blocking, native, slices;
 } py_wishes;
 
+/* The next of a row of random numbers; those that are left of it are the better bits. */
+static inline uint64_t py_random(uint64_t *state) {
+    return *state = *state * 6364136223846793005u + 1442695040888963407u;
+}
+
 typedef struct py_native py_native;
 
 typedef struct py_counts {

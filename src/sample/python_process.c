@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "sample/python.h"
+#include "sys/proc.h"
 
 enum {
     MOST_INTERPRETERS = 64,
@@ -88,11 +89,9 @@ static pid_t tid_of(py_process *p, const uint8_t *state) {
 /* ---- threads as they are known -------------------------------------------------------------------------- */
 
 static int name_frame(uint32_t *out, fg_profile *profile, const char *kind, pid_t pid, pid_t tid) {
-    char path[64], comm[64] = "", text[160];
+    char path[64], comm[64], text[160];
     snprintf(path, sizeof path, "/proc/%d/task/%d/comm", (int)pid, (int)tid);
-    FILE *file = fopen(path, "re");
-    if (file && fgets(comm, sizeof comm, file)) comm[strcspn(comm, "\n")] = '\0';
-    if (file) fclose(file);
+    fg__proc_line(comm, sizeof comm, path);
     snprintf(text, sizeof text, *comm ? "%s %d (%s)" : "%s %d", kind, (int)tid, comm);
     return fg_profile_frame(out, profile, &(fg_frame){.name = text});
 }
@@ -182,12 +181,6 @@ static uint64_t gil_holder(py_process *p, const uint8_t *interp, uint64_t interp
     return py_word(at + l->gil_holder - first);
 }
 
-/* 0 … 2^bits - 1 */
-static unsigned chance(py_process *p, unsigned bits) {
-    p->random = p->random * 6364136223846793005u + 1442695040888963407u;
-    return (unsigned)(p->random >> (64 - bits));
-}
-
 /*
  * For how many samples a thread counts in this one; 0: it is not wanted. Asking the system whether a thread runs is a
  * good part of a sample, and most threads of a pool sleep most of the time: one that has slept for a while is asked in
@@ -197,7 +190,7 @@ static unsigned weight_of(py_process *p, py_thread *t, bool holds_gil) {
     enum { AWHILE = 16, RARELY = 2 /* bits */ };
     if (p->wishes->gil || p->wishes->idle || holds_gil) return holds_gil || p->wishes->idle;
     bool rarely = !p->wishes->blocking && t->slept >= AWHILE;
-    if (rarely && chance(p, RARELY) != 0) return 0;
+    if (rarely && py_random(&p->random) >> (64 - RARELY)) return 0;
     bool runs = is_running(t);
     t->slept = runs ? 0 : t->slept + !rarely;
     if (!runs) return 0;
@@ -214,7 +207,7 @@ static int count_stack(py_process *p, uint32_t thread_frame, const py_stack *sta
     counts->samples++;
     counts->truncated += stack->truncated;
     uint32_t id;
-    int err = fg__stack_add(p->profile, frames, n, fg__stack_hash(frames, n), value, &id);
+    int err = fg__stack_put(p->profile, frames, n, value, &id);
     return err || !p->slices ? err : fg__slices_add(p->slices, p->ctx, (int64_t)(now * 1e9), id, value[1]);
 }
 

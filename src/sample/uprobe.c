@@ -8,6 +8,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 #include "sample/perf_event.h"
+#include "sys/proc.h"
 
 #define GROUP "flame_graph"
 
@@ -71,19 +72,11 @@ static bool make(fg__uprobes *u, struct perf_event_attr *attr, const char *path,
     return true;
 }
 
-/* The number of the kernel's unit for uprobes; 0: it has none. */
-static uint32_t unit_type(void) {
-    unsigned type = 0;
-    FILE *file = fopen("/sys/bus/event_source/devices/uprobe/type", "re");
-    if (file && fscanf(file, "%u", &type) != 1) type = 0;
-    if (file) fclose(file);
-    return type;
-}
-
 int fg__uprobes_add(fg__uprobes *u, fg_ctx *ctx, struct perf_event_attr *attr, const char *path,
                     uint64_t offset, bool returns) {
     if (make(u, attr, path, offset, returns)) return 0;
-    attr->type = unit_type();
+    attr->type =
+        (uint32_t)fg__proc_number("/sys/bus/event_source/devices/uprobe/type", 0); /* 0: there is none */
     attr->config = returns;
     attr->uprobe_path = (uint64_t)(uintptr_t)path;
     attr->probe_offset = offset;

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include "sys/proc.h"
 
 int fg__watch_init(fg__watch *w, fg_ctx *ctx, fg_profile *profile, const fg__naming_options *naming) {
     const fg__symbols_options options = {
@@ -109,11 +110,7 @@ int fg__watch_rename(fg__watch *w, uint32_t tid, const char *name) {
 static bool read_name(char name[32], uint32_t pid, uint32_t tid) {
     char path[64];
     snprintf(path, sizeof path, "/proc/%u/task/%u/comm", pid, tid);
-    FILE *file = fopen(path, "re");
-    bool there = file && fgets(name, 32, file);
-    if (file) fclose(file);
-    if (there) name[strcspn(name, "\n")] = '\0';
-    return there;
+    return fg__proc_line(name, 32, path);
 }
 
 int fg__watch_name(uint32_t *out, fg__watch *w, uint32_t pid, uint32_t tid) {

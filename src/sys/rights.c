@@ -3,6 +3,7 @@
  * machine and the target, all of /proc, so that most can be foreseen; what is left is told as the kernel says it.
  */
 #include "sys/rights.h"
+#include "sys/proc.h"
 #include <errno.h>
 #include <linux/capability.h>
 #include <pwd.h>
@@ -57,19 +58,6 @@ typedef struct facts {
     } target;
 } facts;
 
-static bool read_text(char *text, size_t size, const char *path) {
-    FILE *file = fopen(path, "re");
-    size_t n = file ? fread(text, 1, size - 1, file) : 0;
-    if (file) fclose(file);
-    text[n] = '\0';
-    return n > 0;
-}
-
-static long read_number(const char *path, long otherwise) {
-    char text[32];
-    return read_text(text, sizeof text, path) ? strtol(text, NULL, 10) : otherwise;
-}
-
 /* The number behind "\nKEY:" in the text of a status file. */
 static uint64_t status_number(const char *status, const char *key, int base) {
     char start[32];
@@ -82,7 +70,7 @@ static void find_target(facts *f) {
     char path[64], status[4096], *at;
     struct stat folder;
     snprintf(path, sizeof path, "/proc/%llu/status", (unsigned long long)f->pid);
-    f->target.there = read_text(status, sizeof status, path);
+    f->target.there = fg__proc_text(status, sizeof status, path);
     if (!f->target.there) return;
     sscanf(status, "Name:\t%31[^\n]", f->target.name);
     at = strstr(status, "\nState:");
@@ -98,12 +86,12 @@ static void find_target(facts *f) {
 static void find_facts(facts *f, fg__right right, uint64_t pid, int error) {
     char status[4096];
     *f = (facts){.right = right, .pid = pid, .error = error};
-    read_text(status, sizeof status, "/proc/self/status");
+    fg__proc_text(status, sizeof status, "/proc/self/status");
     f->caps = status_number(status, "CapEff", 16);
     f->filtered = status_number(status, "Seccomp", 10) == 2;
-    f->paranoid = read_number("/proc/sys/kernel/perf_event_paranoid", -1);
-    f->yama = read_number("/proc/sys/kernel/yama/ptrace_scope", 0);
-    f->mlock = read_number("/proc/sys/kernel/perf_event_mlock_kb", 516);
+    f->paranoid = fg__proc_number("/proc/sys/kernel/perf_event_paranoid", -1);
+    f->yama = fg__proc_number("/proc/sys/kernel/yama/ptrace_scope", 0);
+    f->mlock = fg__proc_number("/proc/sys/kernel/perf_event_mlock_kb", 516);
     if (pid) find_target(f);
 }
 
