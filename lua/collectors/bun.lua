@@ -1,12 +1,11 @@
 local fg = require "flamegraph"
+local words = require "flamegraph.words"
 
 -- The command that starts it so that it can be profiled; without its arguments, which may be secrets. BUN_INSPECT, as a
 -- program that `bun build --compile` made takes no --inspect.
 local function how_to_start(process)
-  local words = process and process.command or {}
-  local command = words[1] or "bun"
-  if words[2] and not words[2]:find "^%-" then command = command .. " " .. words[2] end
-  if #words > 2 then command = command .. " …" end
+  local list = process and process.command or {}
+  local command = (words.brief(list) or "bun") .. (#list > 2 and " …" or "")
   return ("start it as `BUN_INSPECT=ws://localhost:6499/flame-graph %s`, or with BUN_JSC_useJITDump=1 "
     .. "BUN_JSC_jitDumpDirectory=/tmp in place of that, which native code is seen with as well"):format(command)
 end
@@ -24,25 +23,20 @@ local function address_of(value)
   return ("ws://%s:%s"):format(host, port ~= "" and port or usual.port), path ~= "" and path ~= "/" and path or nil
 end
 
-local function inspect_flag(words)
+local function inspect_flag(list)
   local found
-  for _, word in ipairs(words) do
+  for _, word in ipairs(list) do
     local value = word:match "^%-%-inspect=(.+)$" or word:match "^%-%-inspect%-%a+=(.+)$"
     found = value or (word:find "^%-%-inspect$" or word:find "^%-%-inspect%-%a+$") and "" or found
   end
   return found
 end
 
-local function words_of(text)
-  local words = {}
-  for word in (text or ""):gmatch "%S+" do words[#words + 1] = word end
-  return words
-end
-
 -- What was asked for when it was started.
 local function configured(process)
   local environment = process.environment
-  return inspect_flag(process.command) or inspect_flag(words_of(environment.BUN_OPTIONS)) or environment.BUN_INSPECT
+  return inspect_flag(process.command) or inspect_flag(words.split(environment.BUN_OPTIONS or ""))
+    or environment.BUN_INSPECT
 end
 
 -- A path that nobody chose is random; Bun prints it. What went to a file can be read again.

@@ -118,8 +118,15 @@ local function traced(args)
   return p
 end
 
+-- Engines that are other programs know waits alone.
+local function is_plain(args)
+  if not args or not (args.cpu or args.wakers) then return true end
+  return nil, "it has neither --cpu nor --wakers", "--engine tracepoints"
+end
+
 local function may_bpftrace(args)
-  if args and (args.cpu or args.wakers) then return nil, "it has neither --cpu nor --wakers", "--engine tracepoints" end
+  local plain, lacks, instead = is_plain(args)
+  if not plain then return nil, lacks, instead end
   local namespace = fg.spawn { "readlink", "/proc/self/ns/pid" }
   if not namespace or not namespace.stdout:find(first_namespace, 1, true) then
     return nil, "it knows processes by their numbers outside of this container", "run it outside"
@@ -148,7 +155,8 @@ local function may_trace(args)
 end
 
 local function may_record(args)
-  if args and (args.cpu or args.wakers) then return nil, "it has neither --cpu nor --wakers", "--engine tracepoints" end
+  local plain, lacks, instead = is_plain(args)
+  if not plain then return nil, lacks, instead end
   if args and args.no_inherit then return nil, "without children it has no threads either", "--engine tracepoints" end
   local ok, why, remedy = fg.right "tracefs" -- perf finds tracepoints only there
   if not ok then return nil, why, remedy end

@@ -1,6 +1,6 @@
 local fg = require "flamegraph"
 local record = require "flamegraph.record"
-local words_of = require "flamegraph.words"
+local words = require "flamegraph.words"
 
 -- ---- what to run ------------------------------------------------------------------------------------------------
 
@@ -8,12 +8,12 @@ local words_of = require "flamegraph.words"
 local function command_of(args)
   local rest = args.command or {}
   if not args.cmd then return #rest > 0 and rest or nil end
-  local words = words_of(args.cmd)
-  if not words then
-    words = { "sh", "-c", args.cmd .. (#rest > 0 and ' "$@"' or ""), "sh" }
-    if #rest == 0 then words[4] = nil end
+  local list = words.of(args.cmd)
+  if not list then
+    list = { "sh", "-c", args.cmd .. (#rest > 0 and ' "$@"' or ""), "sh" }
+    if #rest == 0 then list[4] = nil end
   end
-  return table.move(rest, 1, #rest, #words + 1, words)
+  return table.move(rest, 1, #rest, #list + 1, list)
 end
 
 -- The command, or nil for a process; or nil and what is wrong.
@@ -56,9 +56,9 @@ end
 
 -- The words of perf record.
 local function recording(args, command)
-  local words = { "--freq", args.rate }
+  local list = { "--freq", args.rate }
   local function add(...)
-    for _, word in ipairs { ... } do words[#words + 1] = word end
+    for _, word in ipairs { ... } do list[#list + 1] = word end
   end
   if args.event then add("--event", args.event) end
   if args.no_inherit then add "--no-inherit" end
@@ -67,7 +67,7 @@ local function recording(args, command)
   else
     add("--pid", args.pid, "--", "sleep", seconds_of(args))
   end
-  return words
+  return list
 end
 
 local function recorded(args)

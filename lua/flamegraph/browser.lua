@@ -1,6 +1,7 @@
 -- --open: show a file in the person's browser.
 
 local spawn = require "flamegraph.spawn"
+local words = require "flamegraph.words"
 
 local browser = {}
 
@@ -23,23 +24,17 @@ end
 
 -- The words of one of $BROWSER's commands, `firefox --new-window %s`: without %s the file comes last.
 local function words_of(text, path)
-  local words, placed = {}, false
-  for word in text:gmatch "%S+" do
-    words[#words + 1] = word:gsub("%%s", function()
-      placed = true
-      return path
-    end)
-  end
-  if not placed then words[#words + 1] = path end
-  return words
+  local list = words.split(text:find("%s", 1, true) and text or text .. " %s")
+  for i, word in ipairs(list) do list[i] = word:gsub("%%s", function() return path end) end
+  return list
 end
 
 -- The words that open a file, of the first command that is there; nil and why not.
 local function opener(path)
   local wished = os.getenv "BROWSER" or ""
   for text in wished:gmatch "[^:]+" do
-    local words = words_of(text, path)
-    if on_path(words[1]) then return words end
+    local list = words_of(text, path)
+    if on_path(list[1]) then return list end
   end
   if wished ~= "" then return nil, ("$BROWSER is %s, and that is not there"):format(wished) end
   for _, command in ipairs(openers) do
@@ -52,13 +47,13 @@ end
 --- Open a file. The browser outlives us.
 -- @treturn boolean|nil nil and a message where that cannot be done
 function browser.open(path)
-  local words, why = opener(path)
-  if not words then return nil, why end
+  local list, why = opener(path)
+  if not list then return nil, why end
   -- a session of its own: neither our end nor Ctrl-C ends it
-  local all = table.move(words, 1, #words, 3, { "setsid", "--fork", stdout = "null", stderr = "null" })
+  local all = table.move(list, 1, #list, 3, { "setsid", "--fork", stdout = "null", stderr = "null" })
   local done, message = spawn(all)
   if not done then return nil, message end
-  if done.status ~= 0 then return nil, ("%s could not be started"):format(words[1]) end
+  if done.status ~= 0 then return nil, ("%s could not be started"):format(list[1]) end
   return true
 end
 

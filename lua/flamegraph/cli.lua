@@ -298,7 +298,7 @@ local dispatch
 local function pick()
   if not picker.possible() then return own.help.run {} end
   local collector, pid = picker.ask()
-  if not collector then return pid == "interrupted" and status.interrupted or status.done end
+  if not collector then return op.interrupts() > 0 and status.interrupted or status.done end
   log.info(("flame-graph %s --pid %s"):format(collector, pid))
   return dispatch { name = collector, words = { "--pid", pid } }
 end

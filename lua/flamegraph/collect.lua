@@ -8,6 +8,7 @@ local loop = require "flamegraph.loop"
 local profile = require "flamegraph.profile"
 local progress = require "flamegraph.progress"
 local system = require "flamegraph.system"
+local words = require "flamegraph.words"
 
 local collect = {}
 
@@ -20,11 +21,10 @@ local function target_of(values)
   return (address:gsub("^(%w+://)[^/@]*@", "%1"):gsub("[?#].*", ""))
 end
 
--- The command that is run: its name and a word, as what follows may be long, or secret.
+-- What may be shown of the command that is run.
 local function command_of(values)
   local text = table.concat({ rawget(values, "cmd") or "", table.unpack(rawget(values, "command") or {}) }, " ")
-  local name, word = text:match "^%s*(%S+)%s*([^%s%-]?%S*)"
-  return name and (word:find "^[^%-]" and name .. " " .. word or name)
+  return words.brief(words.split(text))
 end
 
 local function host_of(target)

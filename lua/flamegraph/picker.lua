@@ -137,7 +137,7 @@ end
 
 --- Ask what is to be profiled.
 -- @treturn string|nil the collector; nil: nothing was chosen
--- @treturn string|nil the process, as a word of the command line; "interrupted" after Ctrl-C
+-- @treturn string|nil the process, as a word of the command line
 function picker.ask()
   local rows = picker.choices()
   if #rows == 0 then
@@ -146,7 +146,6 @@ function picker.ask()
   end
   local row = choose(rows)
   if row then return row.collector, tostring(row.process.pid) end
-  return nil, op.interrupts() > 0 and "interrupted" or nil
 end
 
 return picker

@@ -3,6 +3,7 @@
 local process = require "flamegraph.process"
 local read = require "flamegraph.profile".read
 local spawn = require "flamegraph.spawn"
+local words = require "flamegraph.words"
 
 --- Words for how stacks are walked, from a collector's `unwind` and `stack`.
 -- @treturn string for --call-graph
@@ -10,26 +11,25 @@ local function call_graph(args)
   return args.unwind == "dwarf" and ("dwarf,%d"):format(args.stack or 8192) or args.unwind
 end
 
--- "nginx (process 42)"; of a command its name and a word: what follows may be long, or secret.
+-- "nginx (process 42)"; of a command what may be shown.
 local function target_of(how)
   if not how.command then
     local target = process.find(how.pid)
     return target and ("%s (process %d)"):format(target.name, how.pid)
   end
-  local name, word = tostring(how.command[1]):match "[^/]*$", how.command[2] and tostring(how.command[2])
-  return word and not word:find "^%-" and ("%s %s"):format(name, word) or name
+  return words.brief { tostring(how.command[1]):match "[^/]*$", how.command[2] and tostring(how.command[2]) }
 end
 
 --- Run `perf record` with these words and read what it recorded.
--- @tparam {string,...} words behind `perf record --quiet --output FILE`
+-- @tparam {string,...} list the words behind `perf record --quiet --output FILE`
 -- @tparam table how `call_graph`'s `unwind` and `stack`; `pid`, or `command`, the words that perf runs, which then has
 --   our standard error; `read`: how to read the file
 -- @treturn Profile|nil nil, message, code
 -- @treturn integer|nil the exit status of the command
-local function record(words, how)
+local function record(list, how)
   local file, target = os.tmpname(), target_of(how)
   local all = { "perf", "record", "--quiet", "--output", file, "--call-graph", call_graph(how) }
-  table.move(words, 1, #words, #all + 1, all)
+  table.move(list, 1, #list, #all + 1, all)
   all.wait, all.stdin, all.stdout, all.stderr = false, true, "inherit", how.command and "inherit" or "capture"
   local child <close>, message, code = spawn(all) -- luacheck: ignore child
   if not child then

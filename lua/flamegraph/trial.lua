@@ -8,7 +8,7 @@ local loop = require "flamegraph.loop"
 local profile = require "flamegraph.profile"
 local profiling = require "flamegraph.profiling"
 local spawn = require "flamegraph.spawn"
-local words_of = require "flamegraph.words"
+local words = require "flamegraph.words"
 
 local trial = {}
 
@@ -65,9 +65,9 @@ local tries, pause, longest = 40, 0.05, 24 * 3600 -- a runtime is attached to wh
 -- A collector that attaches: the command is started, and profiled until it ends. A shell is taken only where it needs
 -- one: the shell would be the process that is attached to.
 local function attach(name, command, values)
-  local words = words_of(command) or { "sh", "-c", command }
-  words.stdout, words.wait = "null", false
-  local child <close>, why, code = spawn(words)
+  local how = words.of(command) or { "sh", "-c", command }
+  how.stdout, how.wait = "null", false
+  local child <close>, why, code = spawn(how)
   if not child then return nil, why, code end
   values.pid, values.duration = child.pid, longest
   local p
