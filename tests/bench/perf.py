@@ -10,8 +10,6 @@ starting; ours includes naming the stacks and writing the profile, which for the
 comes behind it, measured apart.
 """
 import argparse
-import json
-import os
 import random
 import shutil
 import statistics
@@ -20,16 +18,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-BUILD = Path(os.environ.get("FG_BUILD", HERE.parent.parent / "build"))
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-
-def fail(message):
-    sys.exit(f"bench: {message}")
+from sampling import COMMAND, PROGRAMS, cpu_of, fail, told  # noqa: E402
 
 
 def ours(pid, seconds, folder, rate, unwind):
-    return [[BUILD / "flame-graph", "perf", "--quiet", "--pid", pid, "--duration", seconds, "--rate", rate, "--unwind", unwind,
+    return [[COMMAND, "perf", "--quiet", "--pid", pid, "--duration", seconds, "--rate", rate, "--unwind", unwind,
              "--type", "samples", "--output", folder / "ours.folded"]]
 
 
@@ -45,34 +41,17 @@ CASES = [(rate, unwind, side) for rate, unwind in ((99, "fp"), (999, "fp"), (99,
          for side in SIDES]
 
 
-def told(process):
-    process.stdin.write("\n")
-    process.stdin.flush()
-    return json.loads(process.stdout.readline())
-
-
 def speed(before, after):
     return (after["rounds"] - before["rounds"]) / (after["cpu"] - before["cpu"])
-
-
-def run(command, folder):
-    """CPU seconds of a command and what it starts."""
-    with open(folder / "log", "wb") as log:
-        process = subprocess.Popen([str(word) for word in command], stdout=log, stderr=log)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        fail(f"{' '.join(map(str, command))}: {(folder / 'log').read_text(errors='replace')}")
-    return usage.ru_utime + usage.ru_stime
 
 
 def measure(process, case, options, folder):
     rate, unwind, side = case
     sampling, *later = SIDES[side](process.pid, options.seconds, folder, rate, unwind)
     before = told(process)
-    cpu = run(sampling, folder)
+    cpu = cpu_of(sampling, folder / "log")
     after = told(process)
-    return {"speed": speed(before, after), "cpu": cpu, "later": sum(run(command, folder) for command in later)}
+    return {"speed": speed(before, after), "cpu": cpu, "later": sum(cpu_of(command, folder / "log") for command in later)}
 
 
 def alone(process, options):
@@ -106,7 +85,7 @@ def main():
     base, rows = [], {case: [] for case in CASES}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        subprocess.run(["cc", "-O2", "-g", "-pthread", "-fno-omit-frame-pointer", HERE / "programs" / "native.c", "-o",
+        subprocess.run(["cc", "-O2", "-g", "-pthread", "-fno-omit-frame-pointer", PROGRAMS / "native.c", "-o",
                         folder / "native"], check=True)
         process = subprocess.Popen([folder / "native"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         try:

@@ -11,9 +11,7 @@ otherwise it stops the program for each sample.
 """
 import argparse
 import contextlib
-import json
 import math
-import os
 import random
 import statistics
 import subprocess
@@ -22,16 +20,15 @@ import tempfile
 import time
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-BUILD = Path(os.environ.get("FG_BUILD", HERE.parent.parent / "build"))
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from sampling import BUILD, COMMAND, PROGRAMS, cpu_of, fail, told  # noqa: E402
+
 PEER = BUILD / "bench" / "peers" / "py-spy"
 PY_SPY = "0.4.3"
-TARGET = HERE / "programs" / "busy.py"
+TARGET = PROGRAMS / "busy.py"
 FUNCTIONS = ("half", "third", "rest")
-
-
-def fail(message):
-    sys.exit(f"bench: {message}")
 
 
 def install():
@@ -57,15 +54,8 @@ def target(python):
         process.communicate()
 
 
-def told(process):
-    """{rounds, function: CPU seconds} so far."""
-    process.stdin.write("\n")
-    process.stdin.flush()
-    return json.loads(process.stdout.readline())
-
-
 def ours(pid, seconds, rate, file):
-    return [BUILD / "flame-graph", "python", "--quiet", "--pid", pid, "--duration", seconds, "--rate", rate,
+    return [COMMAND, "python", "--quiet", "--pid", pid, "--duration", seconds, "--rate", rate,
             "--type", "samples", "--output", f"{file}.folded"]
 
 
@@ -91,13 +81,7 @@ def samples_of(path):
 
 def run(command, file):
     """CPU seconds of a sampler, its samples, and those that have each function."""
-    with open(f"{file}.log", "wb") as log:
-        sampler = subprocess.Popen([str(word) for word in command], stdout=log, stderr=log)
-        _, status, usage = os.wait4(sampler.pid, 0)
-        sampler.returncode = os.waitstatus_to_exitcode(status)
-    if sampler.returncode:
-        fail(Path(f"{file}.log").read_text(errors="replace"))
-    return usage.ru_utime + usage.ru_stime, *samples_of(f"{file}.folded")
+    return cpu_of(command, f"{file}.log"), *samples_of(f"{file}.folded")
 
 
 def measure(process, make, options, rate, file):

@@ -10,8 +10,6 @@ of the speed beside that of running alone in the same round.
 """
 import argparse
 import contextlib
-import json
-import os
 import random
 import shutil
 import statistics
@@ -28,9 +26,7 @@ sys.path[:0] = [str(HERE), str(ROOT / "tests" / "targets")]
 
 import python  # noqa: E402
 import targets  # noqa: E402
-
-COMMAND = python.BUILD / "flame-graph"
-PROGRAMS = HERE / "programs"
+from sampling import COMMAND, PROGRAMS, cpu_of, fail, told  # noqa: E402
 
 
 def ours(collector, *flags):
@@ -76,19 +72,16 @@ def program(command):
                                stderr=subprocess.DEVNULL)
     try:
         if process.stdout.readline() != "ready\n":
-            sys.exit(f"bench: {' '.join(map(str, command))} did not start")
+            fail(f"{' '.join(map(str, command))} did not start")
         yield process
     finally:
         process.kill()
         process.communicate()
 
 
-def told(process):
+def progress(process):
     """Its rounds so far, and the seconds of CPU time of all its threads: clock_getcpuclockid(3)."""
-    process.stdin.write("\n")
-    process.stdin.flush()
-    rounds = json.loads(process.stdout.readline())["rounds"]
-    return rounds, time.clock_gettime(~process.pid << 3 | 2)
+    return told(process)["rounds"], time.clock_gettime(~process.pid << 3 | 2)
 
 
 def speed(before, after):
@@ -97,18 +90,12 @@ def speed(before, after):
 
 def measure(process, make, options, file):
     """Its speed, and the CPU seconds of the sampler."""
-    before, cpu = told(process), 0.0
+    before, cpu = progress(process), 0.0
     if make:
-        with open(f"{file}.log", "wb") as log:
-            sampler = subprocess.Popen([str(word) for word in make(process.pid, options.seconds, file)], stdout=log, stderr=log)
-            _, status, usage = os.wait4(sampler.pid, 0)
-            sampler.returncode = os.waitstatus_to_exitcode(status)
-        if sampler.returncode:
-            sys.exit(f"bench: {Path(f'{file}.log').read_text(errors='replace')}")
-        cpu = usage.ru_utime + usage.ru_stime
+        cpu = cpu_of(make(process.pid, options.seconds, file), f"{file}.log")
     else:
         time.sleep(options.seconds)
-    return speed(before, told(process)), cpu
+    return speed(before, progress(process)), cpu
 
 
 def rows_of(runtime, options, folder):
@@ -145,7 +132,7 @@ def main():
     unknown = set(options.runtimes) - RUNTIMES.keys()
     missing = [tool for tool in ("node", "mcs") if not shutil.which(tool)]
     if unknown or missing:
-        sys.exit(f"bench: there is no {', '.join([*unknown, *missing])}")
+        fail(f"there is no {', '.join([*unknown, *missing])}")
     with tempfile.TemporaryDirectory() as folder:
         for piece in table(options, folder):
             print(piece, end="", flush=True)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 #include "sys/sys.h"
+#include "poor.h"
 
 static fg_ctx *ctx;
 static fg__loop *loop;
@@ -37,15 +38,6 @@ __attribute__((unused)) static int wait_for(const fg__op *op) {
         while (fg__loop_take(loop)) {}
     }
     return fg__op_code(op);
-}
-
-static inline void *failing_alloc(void *user, void *ptr, size_t size) {
-    long *left = user;
-    if (size == 0) {
-        free(ptr);
-        return NULL;
-    }
-    return (*left)-- > 0 ? realloc(ptr, size) : NULL;
 }
 
 /* Start an op on a loop of its own and wait for it, with the first, the second, … allocation failing; each

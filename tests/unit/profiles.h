@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 #include "core/core.h"
+#include "poor.h"
 
 static fg_ctx *ctx;
 
@@ -72,16 +73,6 @@ __attribute__((unused)) static const char *text_of(const fg_profile *p) {
         strcat(all, "\n");
     }
     return all;
-}
-
-/* An allocator for fg_ctx_new_with: it fails once the `long` at `user` has been counted down. */
-__attribute__((unused)) static void *failing_alloc(void *user, void *ptr, size_t size) {
-    long *left = user;
-    if (size == 0) {
-        free(ptr);
-        return NULL;
-    }
-    return (*left)-- > 0 ? realloc(ptr, size) : NULL;
 }
 
 #endif
