@@ -56,7 +56,7 @@ end
 
 return fg.collector {
   name = "python",
-  summary = "Profile a running Python program from outside: CPython 3.8 to 3.14, nothing installed in it",
+  summary = "Profile a running Python program from outside: CPython 3.8 to 3.15, nothing installed in it",
   examples = {
     "flame-graph python --pid 4242 --duration 30",
     "flame-graph python 4242",

@@ -47,9 +47,9 @@ static inline bool py_has_chunks(const py_layout *layout) {
 
 /* The row of a minor version; false: there is none. */
 bool py_layout_of(py_layout *out, uint32_t minor);
-enum { PY_FIRST_MINOR = 8, PY_LAST_MINOR = 14 };
+enum { PY_FIRST_MINOR = 8, PY_LAST_MINOR = 15 };
 /* What an interpreter of 3.13 or later publishes at the start of its runtime: PY_PUBLISHED words. */
-enum { PY_PUBLISHED = 81 };
+enum { PY_PUBLISHED = 93 };
 /* Whether these words are such a record: then the layout is made from it. */
 bool py_layout_published(py_layout *out, const uint64_t *words);
 
@@ -181,6 +181,7 @@ typedef enum py_verdict {
 typedef struct py_stack {
     uint32_t frames[PY_DEEPEST]; /* of the profile, innermost first */
     bool entered[PY_DEEPEST];    /* it was called from C: the run of the interpreter's loop begins with it */
+    uint64_t shims[PY_DEEPEST];  /* where that run has its own Python frame on the native stack; 0: before 3.12 */
     size_t count;
     bool truncated;
 } py_stack;

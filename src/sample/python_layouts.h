@@ -1,5 +1,5 @@
 /*
- * Where CPython 3.8 to 3.14 keep what the sampler reads: rows of the table in python_layout.c. Each was printed by
+ * Where CPython 3.8 to 3.15 keep what the sampler reads: rows of the table in python_layout.c. Each was printed by
  * tests/python/layout.c, compiled against that version's own headers; tests/python/run compares them with the headers
  * that are installed. From 3.13 on the interpreter publishes most of these itself, and what it publishes wins.
  */
@@ -202,6 +202,38 @@
         .thread_id = 152,
         .thread_native_id = 160,
         .thread_chunk = 232,
+        .thread_frame = 72,
+        .frame_size = 80,
+        .frame_back = 8,
+        .frame_code = 0,
+        .frame_instruction = 56,
+        .frame_state = 74,
+        .code_file = 112,
+        .code_name = 120,
+        .code_line = 68,
+        .code_lines = 136,
+        .code_bytes = 208,
+        .code_qualname = 128,
+        .text_length = 16,
+        .text_state = 32,
+        .text_ascii = 40,
+        .text_compact = 56,
+        .bytes_data = 32,
+    },
+    {
+        .minor = 15,
+        .runtime_head = 936,
+        .interp_next = 7264,
+        .interp_id = 7272,
+        .interp_threads = 7336,
+        .interp_gil = 16,
+        .gil_holder = 8,
+        .gil_locked = 16,
+        .thread_next = 8,
+        .thread_interp = 16,
+        .thread_id = 176,
+        .thread_native_id = 184,
+        .thread_chunk = 256,
         .thread_frame = 72,
         .frame_size = 80,
         .frame_back = 8,

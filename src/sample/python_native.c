@@ -13,6 +13,8 @@
  *   Py_RunMain, main, …                                           -
  *
  * A run of the interpreter's loop is a native frame and stands for the Python frames up to one that was entered from C.
+ * From 3.12 on each run keeps a Python frame of its own among its local variables: the native frame with that in its part
+ * of the stack is the run, whatever the compiler split the loop into, and whether it has a name or was stripped of it.
  * What the interpreter does between two runs is its own plumbing and is left out; on top of the last one it tells what
  * a built-in function is busy with. Where runs and entries do not match, as when the stack is too deep for the copy,
  * only what is on top of the innermost run is believed, and the profile says how often that was.
@@ -123,6 +125,7 @@ bool py_native_take(py_native *n, py_memory *memory, pid_t tid, uint32_t thread_
     t->python.truncated = stack->truncated;
     memcpy(t->python.frames, stack->frames, stack->count * sizeof *stack->frames);
     memcpy(t->python.entered, stack->entered, stack->count * sizeof *stack->entered);
+    memcpy(t->python.shims, stack->shims, stack->count * sizeof *stack->shims);
     n->count++;
     return true;
 }
@@ -136,17 +139,41 @@ typedef struct natives {
     size_t count, loops;
 } natives;
 
-static int name_addresses(natives *out, py_native *n, const uint64_t *addresses, size_t count) {
+/* A native stack as it was walked. */
+typedef struct walked {
+    uint64_t addresses[MOST_NATIVE], tops[MOST_NATIVE];
+    size_t count;
+} walked;
+
+/* Whether the Python frame of some run lies in a native frame's part of the stack. */
+static bool holds_shim(const walked *w, size_t i, const py_stack *python) {
+    uint64_t end = i + 1 < w->count ? w->tops[i + 1] : UINT64_MAX;
+    for (size_t k = 0; k < python->count; k++)
+        if (python->shims[k] >= w->tops[i] && python->shims[k] < end) return true;
+    return false;
+}
+
+static bool has_shims(const py_stack *python) {
+    for (size_t k = 0; k < python->count; k++)
+        if (python->shims[k]) return true;
+    return false;
+}
+
+static int name_addresses(natives *out, py_native *n, const walked *w, const py_stack *python) {
     const char *interpreter = NULL;
+    bool by_place = has_shims(python);
     out->count = out->loops = 0;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < w->count; i++) {
         const uint32_t *frames;
         size_t several;
-        int err = fg__space_frames(&frames, &several, n->space, addresses[i], i > 0);
+        int err = fg__space_frames(&frames, &several, n->space, w->addresses[i], i > 0);
         if (err) return err;
+        bool is_run = by_place && holds_shim(w, i, python);
         for (size_t k = 0; k < several && out->count < MOST_NATIVE; k++) {
             fg_frame frame = fg_profile_frame_at(n->profile, frames[k]);
-            bool is_loop = strncmp(frame.name, loop_name, sizeof loop_name - 1) == 0;
+            bool named = strncmp(frame.name, loop_name, sizeof loop_name - 1) == 0;
+            bool is_loop = by_place ? is_run && k + 1 == several /* the others are inlined in it */ : named;
+            if (named && !is_loop) continue; /* a run that has just begun, or ends */
             if (is_loop) interpreter = frame.module;
             out->loops += is_loop;
             out->kind[out->count] = is_loop ? LOOP : OTHER;
@@ -200,15 +227,15 @@ static int map_anew(py_native *n, double now) {
 
 int py_native_settle(py_native *n, double now, int64_t *unmatched,
                      int (*count)(void *, uint32_t, const py_stack *), void *user) {
-    uint64_t addresses[MOST_NATIVE];
+    walked w;
     natives native;
     int err = 0;
     for (size_t i = 0; !err && i < n->count; i++) {
         pending *t = &n->pending[i];
-        size_t depth = 0;
         if (!fg__space_mapped(n->space, t->registers.value[FG__RIP])) err = map_anew(n, now);
-        fg__unwind(addresses, &depth, MOST_NATIVE, n->space, &t->registers, t->stack, t->stack_size);
-        if (!err) err = name_addresses(&native, n, addresses, depth);
+        fg__unwind_with_tops(w.addresses, w.tops, &w.count, MOST_NATIVE, n->space, &t->registers, t->stack,
+                             t->stack_size);
+        if (!err) err = name_addresses(&native, n, &w, &t->python);
         if (err) break;
         *unmatched += !merge(n, &native, &t->python);
         err = count(user, t->thread_frame, &n->merged);

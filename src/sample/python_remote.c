@@ -1,4 +1,4 @@
-/* Which way code gets into an interpreter, and where 3.14 wants to be told. */
+/* Which way code gets into an interpreter, and where 3.14 and later want to be told. */
 #include "sample/python_remote.h"
 #include "sample/python.h"
 
@@ -26,28 +26,46 @@ fg__python_way fg__python_choose(const fg__python_moment *m) {
 
 /* ---- remote_exec --------------------------------------------------------------------------------------- */
 
-enum { COOKIE, VERSION, HEAD = 5, MAIN = 10, BREAKER = 89, SUPPORT, ENABLED, PENDING, SCRIPT, SCRIPT_SIZE };
-enum { LARGEST = 1 << 20, SHORTEST_PATH = 64, LONGEST_PATH = 4096 };
+enum { COOKIE, VERSION, HEAD = 5, MAIN = 10 };
+enum {
+    BREAKER,
+    SUPPORT,
+    ENABLED,
+    PENDING,
+    SCRIPT,
+    SCRIPT_SIZE
+}; /* from where a version begins to speak of it */
+enum { LARGEST = 1 << 20, SHORTEST_PATH = 64, LONGEST_PATH = 4096, RELEASED = 0xf0 };
+static const struct {
+    uint64_t version; /* 0x030e: 3.14 */
+    size_t first;
+} speakers[] = {{0x030e, 89}, {0x030f, 105}};
 
-/* Only of 3.14, and of what was released: before, the words may be others. */
+/* Only of what was released: before, the words may be others. */
+static const uint64_t *support_of(const uint64_t *words) {
+    if (memcmp(&words[COOKIE], "xdebugpy", 8) != 0 || (words[VERSION] & RELEASED) != RELEASED) return NULL;
+    for (size_t i = 0; i < sizeof speakers / sizeof *speakers; i++)
+        if (words[VERSION] >> 16 == speakers[i].version) return words + speakers[i].first;
+    return NULL;
+}
+
 bool fg__python_read_offers(fg__python_offers *out, const uint64_t *words) {
-    static const int offsets[] = {HEAD, MAIN, BREAKER, SUPPORT, ENABLED, PENDING, SCRIPT};
-    uint64_t version = words[VERSION];
-    if (memcmp(&words[COOKIE], "xdebugpy", 8) != 0) return false;
-    if (version >> 16 != 0x030e || (version & 0xf0) != 0xf0) return false;
+    const uint64_t *support = support_of(words);
+    if (!support) return false;
+    const uint64_t offsets[] = {words[HEAD],      words[MAIN],      support[BREAKER],
+                                support[SUPPORT], support[ENABLED], support[SCRIPT]};
     for (size_t i = 0; i < sizeof offsets / sizeof *offsets; i++)
-        if (!words[offsets[i]] && offsets[i] != PENDING) return false;
-    for (size_t i = 0; i < sizeof offsets / sizeof *offsets; i++)
-        if (words[offsets[i]] > LARGEST) return false;
-    if (words[SCRIPT_SIZE] < SHORTEST_PATH || words[SCRIPT_SIZE] > LONGEST_PATH) return false;
+        if (!offsets[i] || offsets[i] > LARGEST) return false;
+    if (support[PENDING] > LARGEST) return false;
+    if (support[SCRIPT_SIZE] < SHORTEST_PATH || support[SCRIPT_SIZE] > LONGEST_PATH) return false;
     *out = (fg__python_offers){
         .interpreters = words[HEAD],
         .main_thread = words[MAIN],
-        .enabled = words[ENABLED],
-        .breaker = words[BREAKER],
-        .pending = words[SUPPORT] + words[PENDING],
-        .path = words[SUPPORT] + words[SCRIPT],
-        .path_size = words[SCRIPT_SIZE],
+        .enabled = support[ENABLED],
+        .breaker = support[BREAKER],
+        .pending = support[SUPPORT] + support[PENDING],
+        .path = support[SUPPORT] + support[SCRIPT],
+        .path_size = support[SCRIPT_SIZE],
     };
     return true;
 }

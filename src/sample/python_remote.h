@@ -2,8 +2,7 @@
  * How code gets into a running CPython: which way at which moment, and the way that 3.14 and later have for it (PEP 768,
  * sys.remote_exec): a path in the main thread's state, a flag beside it, a bit that makes the interpreter look.
  *
- * What the interpreter publishes of itself says where these are. Nothing here was run against a 3.14 yet, as the project
- * has none to test with: the layout is that of its source, and everything that is read is checked before it is believed.
+ * What the interpreter publishes of itself says where these are; all of it is checked before it is believed.
  */
 #ifndef FG_PYTHON_REMOTE_H
 #define FG_PYTHON_REMOTE_H
@@ -33,7 +32,7 @@ fg__python_way fg__python_choose(const fg__python_moment *moment);
 
 /* ---- remote_exec --------------------------------------------------------------------------------------- */
 
-enum { FG__PYTHON_WORDS = 95 }; /* what an interpreter of 3.14 publishes */
+enum { FG__PYTHON_WORDS = 111 }; /* what an interpreter of 3.15 publishes; earlier ones publish less */
 
 /* Offsets that it publishes. */
 typedef struct fg__python_offers {

@@ -122,6 +122,13 @@ static bool is_entry(const py_layout *l, const uint8_t *frame) {
     return l->minor < 11 || (l->minor == 11 && frame[l->frame_state - 1]);
 }
 
+/* A frame of C is next: it is that of the run in which the last one was, unless there was one for it. */
+static void enter(py_stack *out, uint64_t shim) {
+    if (!out->count || out->entered[out->count - 1]) return;
+    out->entered[out->count - 1] = true;
+    out->shims[out->count - 1] = shim;
+}
+
 static int add_frame(py_stack *out, walk *w, const uint8_t *frame, double now, bool lines,
                      py_verdict *verdict) {
     int err = 0;
@@ -133,6 +140,7 @@ static int add_frame(py_stack *out, walk *w, const uint8_t *frame, double now, b
         return err;
     }
     out->entered[out->count] = is_entry(w->layout, frame);
+    out->shims[out->count] = 0;
     return py_code_frame(&out->frames[out->count++], w->codes, code, offset, lines);
 }
 
@@ -153,7 +161,7 @@ int py_stack_read(py_stack *out, py_codes *codes, uint64_t address, const uint8_
         const uint8_t *frame = py_memory_get(w.memory, w.frame, w.layout->frame_size);
         if (!frame) *verdict = PY_TORN;
         bool foreign = frame && is_foreign(&w, frame);
-        if (foreign && out->count) out->entered[out->count - 1] = true;
+        if (foreign) enter(out, w.frame);
         int err = frame && !foreign ? add_frame(out, &w, frame, now, lines, verdict) : 0;
         if (err || *verdict == PY_TORN) return err;
         uint64_t back = py_word(frame + w.layout->frame_back);

@@ -181,6 +181,11 @@ static const fg__row *find_row(fg__space *space, const fg__area *area, uint64_t 
 
 fg__unwound fg__unwind(uint64_t *out, size_t *n, size_t most, fg__space *space,
                        const fg__registers *registers, const uint8_t *stack, size_t size) {
+    return fg__unwind_with_tops(out, NULL, n, most, space, registers, stack, size);
+}
+
+fg__unwound fg__unwind_with_tops(uint64_t *out, uint64_t *tops, size_t *n, size_t most, fg__space *space,
+                                 const fg__registers *registers, const uint8_t *stack, size_t size) {
     enum { NEEDED = 1u << FG__RIP | 1u << FG__RSP };
     fg__frame_state frame = {.registers = *registers, .stack = stack, .size = size, .innermost = true};
     fg__row scratch;
@@ -192,6 +197,7 @@ fg__unwound fg__unwind(uint64_t *out, size_t *n, size_t most, fg__space *space,
         uint64_t pc = frame.registers.value[FG__RIP];
         const fg__area *area = fg__space_area(space, pc - returning);
         if (!area && *n) return FG__UNWOUND_LOST; /* no code: what led here is wrong */
+        if (tops) tops[*n] = frame.registers.value[FG__RSP];
         out[(*n)++] = pc;
         const fg__row *row = area ? find_row(space, area, pc - returning, &scratch) : NULL;
         step went = row ? by_row(&frame, row) : by_frame_pointer(&frame, space);

@@ -45,5 +45,8 @@ typedef enum fg__unwound {
  */
 fg__unwound fg__unwind(uint64_t *out, size_t *n, size_t most, fg__space *space,
                        const fg__registers *registers, const uint8_t *stack, size_t size);
+/* The same, and into `tops` the stack pointer that each had: its part of the stack begins there and ends at its caller's. */
+fg__unwound fg__unwind_with_tops(uint64_t *out, uint64_t *tops, size_t *n, size_t most, fg__space *space,
+                                 const fg__registers *registers, const uint8_t *stack, size_t size);
 
 #endif

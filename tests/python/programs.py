@@ -24,13 +24,19 @@ def threads():
     waits_for_long()
 
 
-def child():
+def child(begun):
+    begun.set()
     spin()
 
 
 def processes():
+    """Says "begun" when both children are at work."""
     for method in ("fork", "spawn"):
-        multiprocessing.get_context(method).Process(target=child, daemon=True).start()
+        context = multiprocessing.get_context(method)
+        begun = context.Event()
+        context.Process(target=child, args=(begun,), daemon=True).start()
+        begun.wait()
+    print("begun", flush=True)
     waits_for_long()
 
 
