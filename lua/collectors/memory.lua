@@ -139,9 +139,8 @@ end
 return fg.collector {
   name = "memory",
   summary = "Heap flame graphs of running programs: who allocated what is in use",
-  description = "Python: tracemalloc, turned on in the running interpreter (CPython 3.8 to 3.13; 3.14 by what it has "
-    .. "for that, which was not tried on one yet) and off again. C, C++ and Rust with jemalloc: the heap profile that "
-    .. "it keeps, where the program was started with "
+  description = "Python: tracemalloc, turned on in the running interpreter (CPython 3.8 to 3.15) and off again. C, C++ "
+    .. "and Rust with jemalloc: the heap profile that it keeps, where the program was started with "
     .. "MALLOC_CONF=prof:true (Rust: _RJEM_MALLOC_CONF); prof_active:false besides keeps it off until it is watched. "
     .. "Native programs without it: what malloc and its like give from now on, by probes; with --live what of that is "
     .. "not freed again. Node: V8's sampled heap over the DevTools protocol, of what is allocated from now on. "

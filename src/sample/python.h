@@ -181,7 +181,8 @@ typedef enum py_verdict {
 typedef struct py_stack {
     uint32_t frames[PY_DEEPEST]; /* of the profile, innermost first */
     bool entered[PY_DEEPEST];    /* it was called from C: the run of the interpreter's loop begins with it */
-    uint64_t shims[PY_DEEPEST];  /* where that run has its own Python frame on the native stack; 0: before 3.12 */
+    uint64_t
+        shims[PY_DEEPEST]; /* where that run has its own Python frame on the native stack; 0: before 3.12 */
     size_t count;
     bool truncated;
 } py_stack;

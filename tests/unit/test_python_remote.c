@@ -1,4 +1,4 @@
-/* Which way code gets into a CPython, and what a 3.14 publishes for it: without an interpreter. */
+/* Which way code gets into a CPython, and what a 3.14 and later publish for it: without an interpreter. */
 #include "sample/python_remote.h"
 #include <unistd.h>
 #include "profiles.h"
@@ -38,17 +38,26 @@ static void make(uint64_t *words) {
 
 static void what_is_published_is_found(void **state) {
     (void)state;
-    uint64_t words[FG__PYTHON_WORDS];
-    fg__python_offers offers;
-    make(words);
-    assert_true(fg__python_read_offers(&offers, words));
-    assert_int_equal(offers.interpreters, words[5]);
-    assert_int_equal(offers.main_thread, words[10]);
-    assert_int_equal(offers.breaker, words[89]);
-    assert_int_equal(offers.pending, words[90]);
-    assert_int_equal(offers.enabled, words[91]);
-    assert_int_equal(offers.path, words[90] + words[93]);
-    assert_int_equal(offers.path_size, 512);
+    static const struct {
+        uint64_t version;
+        size_t first; /* word about it */
+    } rows[] = {{0x030e00f0, 89}, {0x030f02f0, 105}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        uint64_t words[FG__PYTHON_WORDS], *told = words + rows[i].first;
+        fg__python_offers offers;
+        make(words);
+        words[1] = rows[i].version;
+        told[3] = 0; /* the flag is the first of its struct */
+        told[5] = 512;
+        assert_true(fg__python_read_offers(&offers, words));
+        assert_int_equal(offers.interpreters, words[5]);
+        assert_int_equal(offers.main_thread, words[10]);
+        assert_int_equal(offers.breaker, told[0]);
+        assert_int_equal(offers.pending, told[1]);
+        assert_int_equal(offers.enabled, told[2]);
+        assert_int_equal(offers.path, told[1] + told[4]);
+        assert_int_equal(offers.path_size, 512);
+    }
 }
 
 static void what_cannot_be_is_refused(void **state) {
@@ -60,7 +69,7 @@ static void what_cannot_be_is_refused(void **state) {
         {0, 0},           /* no cookie */
         {1, 0x030d02f0},  /* 3.13.2: no such protocol */
         {1, 0x030e00c2},  /* 3.14.0rc2: not released */
-        {1, 0x030f00f0},  /* 3.15: other words */
+        {1, 0x031000f0},  /* 3.16: nobody knows yet */
         {1, 0x1030e00f0}, /* 3.14 of something else */
         {5, 1 << 21},     /* no offset */
         {10, 0},          /* the main thread is not published */
