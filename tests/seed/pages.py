@@ -69,6 +69,7 @@ WEATHER = [
     r"\d+ % of the (samples|attempts) ",
     r"sampling took \d+ % of a core",
     r"the kernel held the sampling back",
+    r"the sides lasted differently long",
 ]
 
 
