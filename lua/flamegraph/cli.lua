@@ -2,19 +2,17 @@
 
 local check = require "flamegraph.check"
 local commands = require "flamegraph.commands"
-local completion = require "flamegraph.completion"
-local doctor = require "flamegraph.doctor"
-local help = require "flamegraph.help"
 local log = require "flamegraph.log"
-local man = require "flamegraph.man"
 local op = require "flamegraph.op"
 local output = require "flamegraph.output"
-local picker = require "flamegraph.picker"
 local parser = require "flamegraph.parser"
 local profile = require "flamegraph.profile"
 local progress = require "flamegraph.progress"
 local run = require "flamegraph.run"
 local scripts = require "flamegraph.scripts"
+
+-- What few commands use is loaded by these: rarely.doctor.report().
+local rarely = setmetatable({}, { __index = function(_, name) return require("flamegraph." .. name) end })
 
 local cli = {}
 
@@ -108,7 +106,7 @@ local function run_declaration(who, declaration, words)
   local given, common = parser.parse(who, declaration.args, words)
   if not given then return usage(who, common) end
   if common.help then
-    print(help.command(who, declaration))
+    print(rarely.help.command(who, declaration))
     return status.done
   end
   local values, why, source = run.prepare(declaration, given)
@@ -147,7 +145,7 @@ local function own_rows()
 end
 
 local function overview()
-  return help.overview {
+  return rarely.help.overview {
     { title = "Collectors", rows = simple_list "collector" },
     { title = "Recipes", rows = simple_list "recipe" },
     { title = "Commands", rows = own_rows() },
@@ -176,7 +174,7 @@ own.list = {
 }
 
 -- What `help` can explain beside commands.
-local topics = { formats = help.formats }
+local topics = { formats = function() return rarely.help.formats() end }
 
 own.help = {
   summary = "Explain a command; `help formats` lists the formats",
@@ -191,7 +189,7 @@ own.help = {
     else
       local entry = commands.find(name)
       if not entry then return usage("flame-graph", unknown_command(name)) end
-      print(help.command("flame-graph " .. name, entry.declaration))
+      print(rarely.help.command("flame-graph " .. name, entry.declaration))
     end
     return status.done
   end,
@@ -201,7 +199,7 @@ own.doctor = {
   summary = "Tell which collectors and engines work here, and what the others lack",
   usage = "doctor [COLLECTOR...]",
   run = function(words)
-    local report, works = doctor.report(words)
+    local report, works = rarely.doctor.report(words)
     if not report then return usage("flame-graph doctor", works) end
     print(report)
     return works and status.done or status.trouble
@@ -227,7 +225,7 @@ own.completion = {
   summary = "Print completions for a shell: source <(flame-graph completion bash)",
   usage = "completion bash|fish|zsh",
   run = function(words)
-    local script = completion.script(words[1], own)
+    local script = rarely.completion.script(words[1], own)
     if not script then return usage("flame-graph completion", "for which shell? bash, fish or zsh") end
     print(script)
     return status.done
@@ -237,7 +235,7 @@ own.completion = {
 own.man = {
   summary = "Print the manual page: flame-graph man | man -l -",
   run = function()
-    print(man.page(own))
+    print(rarely.man.page(own))
     return status.done
   end,
 }
@@ -296,8 +294,8 @@ local dispatch
 
 -- Without a command: somebody at a terminal is asked, anything else gets the help.
 local function pick()
-  if not picker.possible() then return own.help.run {} end
-  local collector, pid = picker.ask()
+  if not rarely.picker.possible() then return own.help.run {} end
+  local collector, pid = rarely.picker.ask()
   if not collector then return op.interrupts() > 0 and status.interrupted or status.done end
   log.info(("flame-graph %s --pid %s"):format(collector, pid))
   return dispatch { name = collector, words = { "--pid", pid } }

@@ -14,7 +14,9 @@ local progress = {
   shown = false,
 }
 
-local redraw_seconds = 0.25
+-- Between two looks at what is under way: where a line is redrawn, and where there is none to redraw. Each wakes the
+-- process up, which costs as much as a sample.
+local redraw_seconds, look_seconds = 0.25, 1
 
 local bars = {} -- open ones, oldest first
 
@@ -128,7 +130,8 @@ function progress.start(fields)
     bytes = 0, start = system.clock(), thread = coroutine.running(),
   }, Progress)
   bars[#bars + 1] = bar
-  loop.tick, loop.ticker = redraw_seconds, tick
+  local is_drawn = not progress.shown or not log.quiet and log.columns()
+  loop.tick, loop.ticker = is_drawn and redraw_seconds or look_seconds, tick
   return bar
 end
 

@@ -5,23 +5,32 @@
  * a function that is entered every other sample would else never be read in one piece.
  */
 #include <errno.h>
+#include <sys/mman.h>
 #include <sys/uio.h>
 #include "sample/python.h"
 
 enum { MOST_REGIONS = 8192, WINDOW_SIZE = 8 << 20, BATCH = 1024, KEPT = 32 };
 
+/* Pages that are not touched cost nothing, unless they are huge: to clear one of these takes as long as some samples. */
+static uint8_t *make_window(void) {
+    void *bytes = mmap(NULL, WINDOW_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (bytes == MAP_FAILED) return NULL;
+    (void)madvise(bytes, WINDOW_SIZE, MADV_NOHUGEPAGE); /* advice: failing changes nothing */
+    return bytes;
+}
+
 int py_memory_open(py_memory *m, fg_ctx *ctx, pid_t pid) {
     *m = (py_memory){.ctx = ctx, .pid = pid};
     m->regions = fg__alloc(ctx, MOST_REGIONS * sizeof *m->regions);
-    m->bytes = m->regions ? fg__alloc(ctx, WINDOW_SIZE) : NULL; /* untouched pages cost nothing */
+    m->bytes = m->regions ? make_window() : NULL;
     if (m->bytes) return 0;
     py_memory_close(m);
-    return FG_ENOMEM;
+    return fg__nomem(ctx);
 }
 
 void py_memory_close(py_memory *m) {
     fg_free(m->ctx, m->regions);
-    fg_free(m->ctx, m->bytes);
+    if (m->bytes) munmap(m->bytes, WINDOW_SIZE);
     m->regions = NULL;
     m->bytes = NULL;
 }

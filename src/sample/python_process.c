@@ -165,15 +165,14 @@ static void forget_those_that_ended(py_process *p) {
 /* ---- a sample ------------------------------------------------------------------------------------------- */
 
 /* The thread state that holds the GIL of an interpreter; 0: nobody, or it is not known. */
-static uint64_t gil_holder(py_process *p, const uint8_t *interp, uint64_t interp_address) {
+static uint64_t gil_holder(py_process *p, uint64_t interp) {
     const py_layout *l = &p->found.layout;
     uint64_t gil = p->found.runtime + l->runtime_gil;
     if (l->free_threaded) return 0;
     if (l->interp_gil) {
-        const uint8_t *at = py_memory_get(&p->memory, interp_address + l->interp_gil, 8);
+        const uint8_t *at = py_memory_get(&p->memory, interp + l->interp_gil, 8);
         gil = at ? py_word(at) : 0;
     }
-    (void)interp;
     uint32_t first = l->gil_holder < l->gil_locked ? l->gil_holder : l->gil_locked;
     uint32_t last = l->gil_holder < l->gil_locked ? l->gil_locked : l->gil_holder;
     const uint8_t *at = gil ? py_memory_get(&p->memory, gil + first, last - first + 8) : NULL;
@@ -257,7 +256,7 @@ static int sample_interpreter(py_process *p, uint64_t interp, uint64_t *next, mo
     const uint8_t *fields = py_memory_get(&p->memory, interp + first, last - first + 8);
     if (!fields) return 0;
     *next = py_word(fields + l->interp_next - first);
-    uint64_t holder = gil_holder(p, fields, interp), thread = py_word(fields + l->interp_threads - first);
+    uint64_t holder = gil_holder(p, interp), thread = py_word(fields + l->interp_threads - first);
     for (int i = 0; thread && i < MOST_THREADS; i++) {
         const uint8_t *state = py_memory_get(&p->memory, thread, THREAD_SIZE);
         if (!state || py_word(state + l->thread_interp) != interp) return 0; /* the thread has just ended */
@@ -269,12 +268,21 @@ static int sample_interpreter(py_process *p, uint64_t interp, uint64_t *next, mo
     return 0;
 }
 
+/* The first interpreter; 0: there is none. The GIL of all of them is near, before 3.12: the copy has both. */
+static uint64_t first_interpreter(py_process *p) {
+    enum { NEAR = 2048 };
+    const py_layout *l = &p->found.layout;
+    bool is_near = !l->interp_gil && l->runtime_gil > l->runtime_head && l->runtime_gil < NEAR;
+    size_t size = is_near ? l->runtime_gil + l->gil_locked + 8 - l->runtime_head : 8;
+    const uint8_t *head = py_memory_get(&p->memory, p->found.runtime + l->runtime_head, size);
+    return head ? py_word(head) : 0;
+}
+
 int py_process_sample(py_process *p, double now, const int64_t *value, py_counts *counts) {
     moment at = {.now = now, .value = value, .counts = counts};
     p->tick++;
     py_memory_refresh(&p->memory);
-    const uint8_t *head = py_memory_get(&p->memory, p->found.runtime + p->found.layout.runtime_head, 8);
-    uint64_t interp = head ? py_word(head) : 0;
+    uint64_t interp = first_interpreter(p);
     for (int i = 0; interp && i < MOST_INTERPRETERS; i++) {
         uint64_t next = 0;
         int err = sample_interpreter(p, interp, &next, &at);

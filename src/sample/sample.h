@@ -18,6 +18,7 @@
 #ifndef FG_SAMPLE_H
 #define FG_SAMPLE_H
 
+#include <uv.h>
 #include "core/core.h"
 #include "sys/sys.h"
 
@@ -67,6 +68,8 @@ typedef struct fg__sampler {
     double ends;         /* when it is to end; infinity: nobody knows */
     int stop_fd;         /* an eventfd that becomes readable when it is to stop, for poll */
     bool stopping;       /* fg__sample_stop was called: read it through fg__sampler_due */
+    uv_mutex_t lock;     /* of `stopping`, for those who sleep until it is */
+    uv_cond_t stopped;
     fg_profile *profile; /* empty, for finish to fill */
     int exit_status;     /* of a command that it ran; -1: none */
 } fg__sampler;
@@ -89,6 +92,6 @@ struct fg__sampler_kind {
 /* Whether it is to end: its time is up, or it was told to stop. */
 bool fg__sampler_due(const fg__sampler *s);
 /* Sleep until `when` on fg__loop_now's clock, or until it is due. True: go on, false: it is due. */
-bool fg__sampler_sleep(const fg__sampler *s, double when);
+bool fg__sampler_sleep(fg__sampler *s, double when);
 
 #endif
