@@ -1,17 +1,24 @@
 #!/usr/bin/env python3
 """How much slower a program in Python, Node or .NET is while it is sampled.
 
-    tests/bench/runtimes.py [--seconds N] [--rounds N] [RUNTIME...]
+    tests/bench/runtimes.py [--pairs N] [--slice SECONDS] [RUNTIME...]
 
-In each round one busy program runs alone and under each sampler, in a random order, for as long. Its speed is rounds of
-its loop for each second of CPU time of its whole process: what others do on the machine at the same time does not count,
-and what a sampler makes the program itself do, on whichever of its threads, does. A figure is the median over the rounds
-of the speed beside that of running alone in the same round.
+A busy program runs in turn alone for a slice of time and sampled for another. Its speed in a slice is rounds of its loop
+for each second of CPU time of its whole process: what others do on the machine at the same time does not count, and what
+a sampler makes the program itself do, on whichever of its threads, does. Caches, clocks and neighbours make that speed
+drift; so each sampled slice is compared with the two alone around it, and a figure is the median over many, with an
+interval that has the true median in 95 of 100 cases whatever their distribution. `nothing` is measured like a sampler.
+
+A sampler that is all outside of the program is started once, and stopped (SIGSTOP) for the slices alone, which can be
+short then. Others are attached and detached in each of their slices, of a second: those that work within the program,
+and py-spy, which makes up for samples that it has missed.
 """
 import argparse
 import contextlib
-import random
+import math
+import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -39,6 +46,10 @@ def py_spy(rate, *flags):
                                        "--rate", rate, "--format", "raw", "--function", *flags, "--output", f"{file}.folded"]
 
 
+def nothing(_pid, seconds, _file):
+    return ["sleep", seconds]
+
+
 def dotnet_program():
     targets.build("dotnet")
     out = targets.OUT / "dotnet"
@@ -46,21 +57,26 @@ def dotnet_program():
     return [out / "8" / "dotnet", "exec", "--runtimeconfig", out / "8.json", out / "busy.exe"]
 
 
-# runtime: its program, and the samplers by what the table calls them
+# runtime: its program, and by what the table calls them the samplers that are stopped and those that are attached anew
 RUNTIMES = {
     "Python": (lambda: [python.install() and "/usr/bin/python3", PROGRAMS / "busy.py"], {
+        "nothing": nothing,
         "flame-graph python, 100 Hz": ours("python", "--rate", 100),
-        "py-spy --nonblocking, 100 Hz": py_spy(100, "--nonblocking"),
         "flame-graph python, 1000 Hz": ours("python", "--rate", 1000),
-        "py-spy --nonblocking, 1000 Hz": py_spy(1000, "--nonblocking"),
         "flame-graph python --blocking, 100 Hz": ours("python", "--blocking", "--rate", 100),
+    }, {
+        "nothing, for a second": nothing,
+        "py-spy --nonblocking, 100 Hz": py_spy(100, "--nonblocking"),
+        "py-spy --nonblocking, 1000 Hz": py_spy(1000, "--nonblocking"),
         "py-spy, 100 Hz": py_spy(100),
     }),
-    "Node": (lambda: ["node", "--inspect-port=0", PROGRAMS / "busy.js"], {
+    "Node": (lambda: ["node", "--inspect-port=0", PROGRAMS / "busy.js"], {}, {
+        "nothing, for a second": nothing,
         "flame-graph hce, each 1000 µs": ours("hce", "--interval-us", 1000),
         "flame-graph hce, each 100 µs": ours("hce", "--interval-us", 100),
     }),
-    ".NET 8": (dotnet_program, {
+    ".NET 8": (dotnet_program, {}, {
+        "nothing, for a second": nothing,
         "flame-graph dotnet": ours("dotnet"),
     }),
 }
@@ -79,60 +95,130 @@ def program(command):
         process.communicate()
 
 
+# ---- slices ---------------------------------------------------------------------------------------------------------
+
+def statuses(pid, key):
+    """The numbers of the lines with such a key of all threads of a process."""
+    texts = (path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/status"))
+    return [int(line.split()[1]) for text in texts for line in text.splitlines() if key in line]
+
+
 def progress(process):
-    """Its rounds so far, and the seconds of CPU time of all its threads: clock_getcpuclockid(3)."""
-    return told(process)["rounds"], time.clock_gettime(~process.pid << 3 | 2)
+    """Now, its rounds, the seconds of CPU time of all its threads, and how often these were switched out: they waited,
+    were preempted or were held by a tracer."""
+    answer = told(process)
+    cpu = answer.get("cpu") or time.clock_gettime(~process.pid << 3 | 2)  # clock_getcpuclockid(3)
+    return time.monotonic(), answer["rounds"], cpu, sum(statuses(process.pid, "ctxt_switches"))
 
 
-def speed(before, after):
-    return (after[0] - before[0]) / (after[1] - before[1])
+def slice_of(process, action):
+    """Its speed and its switches per second while something is done."""
+    before = progress(process)
+    action()
+    passed, rounds, cpu, switched = (b - a for a, b in zip(before, progress(process)))
+    return rounds / cpu, switched / passed
 
 
-def measure(process, make, options, file):
-    """Its speed, and the CPU seconds of the sampler."""
-    before, cpu = progress(process), 0.0
-    if make:
-        cpu = cpu_of(make(process.pid, options.seconds, file), f"{file}.log")
-    else:
-        time.sleep(options.seconds)
-    return speed(before, progress(process)), cpu
+def compared(alone, sampled, pairs):
+    """[(speed beside alone, switches per second beyond alone), ...]"""
+    rows, before = [], alone()
+    for _ in range(pairs):
+        during, after = sampled(), alone()
+        rows.append((during[0] / math.sqrt(before[0] * after[0]), during[1] - (before[1] + after[1]) / 2))
+        before = after
+    return rows
+
+
+def stop(sampler, pid):
+    """Stop a sampler, but not while it holds the program."""
+    while True:
+        sampler.send_signal(signal.SIGSTOP)
+        os.waitpid(sampler.pid, os.WUNTRACED)
+        if not any(statuses(pid, "TracerPid")):
+            return
+        sampler.send_signal(signal.SIGCONT)
+        time.sleep(0.001)
+
+
+def with_stops(process, make, options, file):
+    """The rows, and the CPU seconds of the sampler for each second that it was let go."""
+    pairs, seconds = 10 * options.pairs, options.slice / 10
+    with open(f"{file}.log", "wb") as log:
+        command = [str(word) for word in make(process.pid, 3600, file)]
+        sampler = subprocess.Popen(command, stdout=log, stderr=log)
+    begun = time.monotonic()
+    time.sleep(1)
+
+    def alone():
+        stop(sampler, process.pid)
+        return slice_of(process, lambda: time.sleep(seconds))
+
+    def sampled():
+        sampler.send_signal(signal.SIGCONT)
+        return slice_of(process, lambda: time.sleep(seconds))
+
+    rows = compared(alone, sampled, pairs)
+    passed = time.monotonic() - begun - (pairs + 1) * seconds
+    sampler.send_signal(signal.SIGINT)
+    sampler.send_signal(signal.SIGCONT)
+    usage = os.wait4(sampler.pid, 0)[2]
+    sampler.returncode = 0
+    return rows, (usage.ru_utime + usage.ru_stime) / passed
+
+
+def attached_anew(process, make, options, file):
+    """The same, of one that is started for each slice."""
+    costs = []
+    command = make(process.pid, options.slice, file)
+    rows = compared(lambda: slice_of(process, lambda: time.sleep(options.slice)),
+                    lambda: slice_of(process, lambda: costs.append(cpu_of(command, f"{file}.log"))), options.pairs)
+    return rows, statistics.median(costs) / options.slice
+
+
+# ---- the table ------------------------------------------------------------------------------------------------------
+
+def interval(values):
+    """Median, and between which two of the values the median of all that could be drawn is, 95 times in 100."""
+    ordered, n = sorted(values), len(values)
+    below, k = 0.0, 0
+    while (below := below + math.comb(n, k) / 2 ** n) <= 0.025:
+        k += 1
+    return statistics.median(ordered), ordered[max(k - 1, 0)], ordered[n - max(k, 1)]
 
 
 def rows_of(runtime, options, folder):
-    make, samplers = RUNTIMES[runtime]
-    alone, rows = [], {name: [] for name in samplers}
+    make, stopped, attached = RUNTIMES[runtime]
     with program(make()) as process:
-        measure(process, None, options, None)  # until it is compiled
-        for _ in range(options.rounds):
-            for name in random.sample([None, *samplers], len(samplers) + 1):
-                (rows[name] if name else alone).append(measure(process, samplers.get(name), options, Path(folder, "p")))
-    return alone, rows
+        slice_of(process, lambda: time.sleep(1))  # until it is compiled
+        for measure, samplers in ((with_stops, stopped), (attached_anew, attached)):
+            for name, command in samplers.items():
+                rows, cpu = measure(process, command, options, Path(folder, "p"))
+                speeds, switched = zip(*rows)
+                yield name, interval(speeds), statistics.median(switched), cpu
 
 
 def table(options, folder):
-    yield (f"Rounds of {options.seconds} s, {options.rounds} of each; `alone` is how much the speed of the program by itself "
-           "varied between them: smaller differences mean nothing.\n\n")
-    yield "| program | sampler | speed of the program | CPU of the sampler |\n|---|---|---|---|\n"
+    yield (f"{options.pairs} slices of {options.slice} s under each, or ten times as many of a tenth, each beside the two "
+           "alone around it.\n\n")
+    yield ("| program | sampler | speed of the program | 95 % interval | switched out, per second more | CPU of the sampler |\n"
+           "|---|---|---|---|---|---|\n")
     for runtime in options.runtimes or RUNTIMES:
-        alone, rows = rows_of(runtime, options, folder)
-        base = statistics.median(own for own, _ in alone)
-        yield f"| {runtime} | alone | {min(alone)[0] / base:.3f} to {max(alone)[0] / base:.3f} | |\n"
-        for name, measured in rows.items():
-            slower = statistics.median(seen / own for (seen, _), (own, _) in zip(measured, alone))
-            cpu = statistics.median(cpu for _, cpu in measured) / options.seconds
-            yield f"| {runtime} | {name} | {slower:.3f} | {cpu * 100:.1f} % |\n"
+        for name, (middle, low, high), switched, cpu in rows_of(runtime, options, folder):
+            yield f"| {runtime} | {name} | {middle:.3f} | {low:.3f} to {high:.3f} | {switched:.0f} | {cpu:.1%} |\n"
 
 
 def main():
     parser = argparse.ArgumentParser(description="Measure how much slower programs are while they are sampled.")
-    parser.add_argument("--seconds", type=int, default=5)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--slice", type=int, default=1, metavar="SECONDS", help="of samplers that are attached anew")
+    parser.add_argument("--pairs", type=int, default=30, help="of such slices under each sampler, 6 or more")
     parser.add_argument("runtimes", nargs="*", metavar="RUNTIME", help=", ".join(RUNTIMES))
     options = parser.parse_args()
     unknown = set(options.runtimes) - RUNTIMES.keys()
     missing = [tool for tool in ("node", "mcs") if not shutil.which(tool)]
     if unknown or missing:
         fail(f"there is no {', '.join([*unknown, *missing])}")
+    if options.pairs < 6:
+        fail("fewer than 6 pairs have no interval")
     with tempfile.TemporaryDirectory() as folder:
         for piece in table(options, folder):
             print(piece, end="", flush=True)
