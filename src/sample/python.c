@@ -195,7 +195,7 @@ static int python_run(fg__sampler *s) {
         double now = fg__loop_now();
         err = sample_all(py, now, now - last);
         last = now;
-        if (next < now) next = now;
+        next = fmax(next, now - 0.5 / py->rate); /* who was kept waiting makes up for it, but never with two at once */
         if (!err) err = slow_down(py, now, &since, &cpu);
     }
     py->ended = fg__loop_now();

@@ -233,9 +233,9 @@ typedef struct py_process {
     uint32_t tid_offset; /* of the thread's number in the C library's own struct; 0: not known */
     bool tid_sought;
     uint64_t tick, random;
-    py_stack stack;     /* of the thread at hand */
     py_native *native;  /* NULL: not wanted */
     fg__slices *slices; /* NULL: not wanted */
+    py_stack stack;     /* of the thread at hand */
 } py_process;
 
 /* Attach to a process. The message says why not. */
