@@ -149,7 +149,7 @@ static int sample_process(struct python *py, py_process *p, double now, double e
     int64_t value[2] = {1, (int64_t)(elapsed * 1e9)};
     if (py->options.wishes.blocking) py_hold(&py->held, p->pid);
     int err = py_process_sample(p, now, value, &py->counts);
-    py_let_go(&py->held);
+    if (py->options.wishes.blocking) py_let_go(&py->held);
     return err ? err : py_process_settle(p, now, value, &py->counts);
 }
 
@@ -195,7 +195,9 @@ static int python_run(fg__sampler *s) {
         double now = fg__loop_now();
         err = sample_all(py, now, now - last);
         last = now;
-        next = fmax(next, now - 0.5 / py->rate); /* who was kept waiting makes up for it, but never with two at once */
+        double earliest =
+            now - 0.5 / py->rate; /* who is late makes up for it, but not with two samples at once */
+        if (next < earliest) next = earliest;
         if (!err) err = slow_down(py, now, &since, &cpu);
     }
     py->ended = fg__loop_now();

@@ -2,14 +2,17 @@
  * A sampler as an op of the loop.
  *
  * The thread owns the sampler from its start to the message on `over`; the loop's thread owns it before and after. In
- * between both touch only `stopping`, what it is waited for with, and the eventfd. A release does not wait: the thread is told to stop, and the op's
+ * between both touch only `stopping` and the eventfd. A release does not wait: the thread is told to stop, and the op's
  * memory goes when `over` has closed, which is after the thread was joined.
  */
 #include "sample/sample.h"
 #include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <math.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "sys/op.h"
 
@@ -30,14 +33,23 @@ bool fg__sampler_due(const fg__sampler *s) {
     return __atomic_load_n(&s->stopping, __ATOMIC_ACQUIRE) || fg__loop_now() >= s->ends;
 }
 
-/* Not a poll of stop_fd: waking up is most of what a cheap sample costs, and waking from a poll costs a fifth more. */
+static long futex(uint32_t *word, int operation, uint32_t value, const struct timespec *until) {
+    return syscall(SYS_futex, word, operation, value, until, NULL, FUTEX_BITSET_MATCH_ANY);
+}
+
+/*
+ * Not a poll of stop_fd, nor a condition: to wake up on cold caches is most of what a cheap sample costs, and a futex
+ * touches the least.
+ */
 bool fg__sampler_sleep(fg__sampler *s, double when) {
-    enum { LONGEST = 1000000 };
-    double until = fmin(when, s->ends);
-    uv_mutex_lock(&s->lock);
-    for (double left; !s->stopping && (left = until - fg__loop_now()) > 0;)
-        uv_cond_timedwait(&s->stopped, &s->lock, (uint64_t)(fmin(left, LONGEST) * 1e9));
-    uv_mutex_unlock(&s->lock);
+    static const double longest = 1e6;
+    double until = when < s->ends ? when : s->ends;
+    for (double now; !__atomic_load_n(&s->stopping, __ATOMIC_ACQUIRE) && (now = fg__loop_now()) < until;) {
+        double next = until - now < longest ? until : now + longest;
+        struct timespec at = {.tv_sec = (time_t)next};
+        at.tv_nsec = (long)((next - (double)at.tv_sec) * 1e9);
+        futex(&s->stopping, FUTEX_WAIT_BITSET_PRIVATE, 0, &at); /* however it ends, the clock decides */
+    }
     return !fg__sampler_due(s);
 }
 
@@ -61,10 +73,8 @@ static void on_thread(void *user) {
 
 static void stop_sampler(fg__sampler *s) {
     static const uint64_t one = 1;
-    uv_mutex_lock(&s->lock);
-    __atomic_store_n(&s->stopping, true, __ATOMIC_RELEASE);
-    uv_cond_signal(&s->stopped);
-    uv_mutex_unlock(&s->lock);
+    __atomic_store_n(&s->stopping, 1, __ATOMIC_RELEASE);
+    futex(&s->stopping, FUTEX_WAKE_PRIVATE, INT_MAX, NULL);
     if (write(s->stop_fd, &one, sizeof one) < 0) return; /* it is readable already */
 }
 
@@ -73,8 +83,6 @@ static void free_sampler(fg__sampler *s) {
     fg_ctx *ctx = s->ctx;
     fg_profile_free(s->profile);
     if (s->stop_fd >= 0) close(s->stop_fd);
-    uv_cond_destroy(&s->stopped);
-    uv_mutex_destroy(&s->lock);
     fg_free(ctx, s);
     fg_ctx_free(ctx);
 }
@@ -120,18 +128,10 @@ static const fg__op_kind sample_kind = {.stop = stop, .free = free_sample, .prog
 
 /* ---- starting ------------------------------------------------------------------------------------------ */
 
-static bool init_stopping(fg__sampler *s) {
-    if (uv_mutex_init(&s->lock)) return false;
-    if (!uv_cond_init(&s->stopped)) return true;
-    uv_mutex_destroy(&s->lock);
-    return false;
-}
-
 static int make_sampler(fg__sampler **out, fg_ctx *parent, const fg__sampler_kind *kind) {
     fg_ctx *ctx = fg__ctx_fork(parent);
     fg__sampler *s = ctx ? fg__calloc(ctx, 1, kind->size) : NULL;
-    if (!s || !init_stopping(s)) {
-        if (s) fg_free(ctx, s);
+    if (!s) {
         fg_ctx_free(ctx);
         return fg__nomem(parent);
     }

@@ -18,7 +18,6 @@
 #ifndef FG_SAMPLE_H
 #define FG_SAMPLE_H
 
-#include <uv.h>
 #include "core/core.h"
 #include "sys/sys.h"
 
@@ -67,9 +66,7 @@ typedef struct fg__sampler {
     double started;      /* fg__loop_now() when run began */
     double ends;         /* when it is to end; infinity: nobody knows */
     int stop_fd;         /* an eventfd that becomes readable when it is to stop, for poll */
-    bool stopping;       /* fg__sample_stop was called: read it through fg__sampler_due */
-    uv_mutex_t lock;     /* of `stopping`, for those who sleep until it is */
-    uv_cond_t stopped;
+    uint32_t stopping;   /* 1: fg__sample_stop was called; a futex. Read it through fg__sampler_due */
     fg_profile *profile; /* empty, for finish to fill */
     int exit_status;     /* of a command that it ran; -1: none */
 } fg__sampler;

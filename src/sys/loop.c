@@ -131,7 +131,9 @@ size_t fg__loop_under_way(const fg__loop *loop) {
 }
 
 double fg__loop_now(void) {
-    return (double)uv_hrtime() / 1e9;
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t); /* as uv_hrtime does */
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 fg__multi **fg__loop_multi(fg__loop *loop) {
