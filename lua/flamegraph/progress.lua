@@ -14,8 +14,8 @@ local progress = {
   shown = false,
 }
 
--- Between two looks at what is under way: where a line is redrawn, and where there is none to redraw. Each wakes the
--- process up, which costs as much as a sample.
+-- Between two looks at what is under way, and where all was told and there is no line to redraw: each wakes the process
+-- up, which costs as much as a sample.
 local redraw_seconds, look_seconds = 0.25, 1
 
 local bars = {} -- open ones, oldest first
@@ -92,6 +92,7 @@ local function tick(waiting, threads)
   count_bytes(waiting, threads)
   for _, bar in ipairs(bars) do announce(bar) end
   draw()
+  if progress.shown and (log.quiet or not log.columns()) then loop.tick = look_seconds end
 end
 
 --- Change what is shown.
@@ -130,8 +131,7 @@ function progress.start(fields)
     bytes = 0, start = system.clock(), thread = coroutine.running(),
   }, Progress)
   bars[#bars + 1] = bar
-  local is_drawn = not progress.shown or not log.quiet and log.columns()
-  loop.tick, loop.ticker = is_drawn and redraw_seconds or look_seconds, tick
+  loop.tick, loop.ticker = redraw_seconds, tick
   return bar
 end
 
