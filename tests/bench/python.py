@@ -23,7 +23,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from sampling import BUILD, COMMAND, PROGRAMS, cpu_of, fail, told  # noqa: E402
+from sampling import BUILD, COMMAND, PROGRAMS, cpu_of, fail, load, told  # noqa: E402
 
 PEER = BUILD / "bench" / "peers" / "py-spy"
 PY_SPY = "0.4.3"
@@ -128,7 +128,7 @@ def show(rows, rate, options):
         print("| " + " | ".join(map(str, cells)) + " |")
     pairs = zip(each(rows["flame-graph"]), each(rows["py-spy"]))
     print("\nCPU per sample beside py-spy: {:.2f} in all, {:.2f} without starting; ".format(*(a / b for a, b in pairs))
-          + f"{options.rounds} rounds of {options.seconds} s.\n")
+          + f"{options.rounds} rounds of {options.seconds} s, {load()}.\n")
 
 
 def main():

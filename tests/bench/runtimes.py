@@ -33,7 +33,7 @@ sys.path[:0] = [str(HERE), str(ROOT / "tests" / "targets")]
 
 import python  # noqa: E402
 import targets  # noqa: E402
-from sampling import COMMAND, PROGRAMS, cpu_of, fail, told  # noqa: E402
+from sampling import COMMAND, PROGRAMS, cpu_of, fail, load, told  # noqa: E402
 
 
 def ours(collector, *flags):
@@ -159,7 +159,7 @@ def with_stops(process, make, options, file):
 
     rows = compared(alone, sampled, pairs)
     passed = time.monotonic() - begun - (pairs + 1) * seconds
-    sampler.send_signal(signal.SIGINT)
+    sampler.terminate()  # SIGINT may be ignored, in the background of a shell
     sampler.send_signal(signal.SIGCONT)
     usage = os.wait4(sampler.pid, 0)[2]
     sampler.returncode = 0
@@ -198,8 +198,8 @@ def rows_of(runtime, options, folder):
 
 
 def table(options, folder):
-    yield (f"{options.pairs} slices of {options.slice} s under each, or ten times as many of a tenth, each beside the two "
-           "alone around it.\n\n")
+    yield (f"{10 * options.pairs} slices of {options.slice / 10} s under those that are stopped in between, {options.pairs} of "
+           f"{options.slice} s under others, each beside the two alone around it; {load()}.\n\n")
     yield ("| program | sampler | speed of the program | 95 % interval | switched out, per second more | CPU of the sampler |\n"
            "|---|---|---|---|---|---|\n")
     for runtime in options.runtimes or RUNTIMES:

@@ -15,6 +15,11 @@ def fail(message):
     sys.exit(f"bench: {message}")
 
 
+def load():
+    """How busy the machine is with all that runs: the reader judges what a figure is worth."""
+    return f"load average {os.getloadavg()[1]:.1f} on {os.cpu_count()} CPUs"
+
+
 def told(process):
     """What a program of programs/ says of itself when it is asked: its rounds so far, and more."""
     process.stdin.write("\n")
