@@ -2,7 +2,7 @@
  * Distributions and multiple testing: what a verdict is computed from. Pure functions of numbers, no profile in sight.
  * All of them agree with SciPy to 1e-6 and better; tests/unit/test_stats.c has the values.
  *
- *   stats.c    the distributions          verdict.c  the test of two sets of runs
+ *   stats.c    the distributions          verdict.c  the test of two sets of runs          power.c  what that finds
  */
 #ifndef FG_STATS_H
 #define FG_STATS_H
@@ -24,6 +24,14 @@ double fg__digamma(double x);
 double fg__trigamma(double x);
 /* The x whose trigamma is y, which is positive. */
 double fg__trigamma_inverse(double y);
+
+/*
+ * Of a t test with `own` degrees of freedom of its own and `shared` ones of a prior: the probability that other runs
+ * exceed `critical` where the effect is `distance` standard errors as these runs estimate them; and the distance that is
+ * exceeded with a probability of `power`. To 1 % (power.c).
+ */
+double fg__t_power(double critical, double distance, double own, double shared);
+double fg__t_distance(double critical, double power, double own, double shared);
 
 /*
  * Values of something in `n` slices of time, one behind the other: variance over mean of the sums of blocks, by the

@@ -7,18 +7,17 @@
  * Features that stand out keep their own, and so do those with far more samples than the bulk: run-to-run noise grows
  * with the count, and small functions say nothing about it.
  *
- * The prior never counts more than the runs themselves: where few runs tell little, it would hide what is noisier than
- * the bulk. The dispersion may be below 1, as a timer that ticks evenly samples fixed work more evenly than chance; but
- * up to 4 runs a side cannot show that, and are taken to be as noisy as sampling at least.
+ * The prior counts a third of the runs at most: where few runs tell little, a strong one would hide what is noisier than
+ * the bulk. The dispersion may be below 1, as a timer that ticks evenly samples fixed work more evenly than chance.
  */
 #include "core/verdict.h"
 #include <math.h>
 #include <stdlib.h>
 #include "core/stats.h"
 
-static const double far_larger = 4; /* times the median count */
+static const double far_larger = 1.5; /* times the median count */
+static const double most_prior = 1.0 / 3; /* of the runs' degrees of freedom */
 static const double stands_out = 0.1, power = 0.8;
-static const double few_df = 6; /* of 4 runs a side */
 static const double most_squared = 1e300, most_growth = 1e6;
 enum { LEAST_BULK = 6, STEPS_TO_DETECTABLE = 30 };
 
@@ -31,6 +30,7 @@ typedef struct work {
     double *p, *adjusted;
     size_t judged;
     double df; /* of a dispersion that borrows nothing */
+    double distance[2], distance_df[2]; /* see distance_of */
 } work;
 
 static double mean_of(const fg__runs *r, size_t feature, size_t from, size_t n) {
@@ -123,8 +123,8 @@ static prior learn(work *w) {
         sum += w->sorted[i];
         kept++;
     }
-    double excess = spread * spread - sampling;
-    double df = excess > 0 ? fmin(2 * fg__trigamma_inverse(excess), w->df) : w->df;
+    double excess = spread * spread - sampling, most = most_prior * w->df;
+    double df = excess > 0 ? fmin(2 * fg__trigamma_inverse(excess), most) : most;
     return (prior){.df = df, .at = exp(sum / (double)kept + fg__digamma(df / 2) - log(df / 2))};
 }
 
@@ -144,11 +144,6 @@ static void squeeze(work *w) {
     }
 }
 
-static void raise_those_of_few(work *w) {
-    if (w->df <= 0 || w->df > few_df) return;
-    for (size_t i = 0; i < w->runs->features; i++) w->out[i].dispersion = fmax(w->out[i].dispersion, 1);
-}
-
 /* Standard error of the logarithm of a ratio of two means. */
 static double error_of(const fg__runs *r, const fg__change *c, double before, double after) {
     return sqrt(c->dispersion * (1 / ((double)r->before * at_least_half(before, r->before)) +
@@ -166,14 +161,20 @@ static double error_at(const fg__runs *r, const fg__change *c, double base, doub
 }
 
 /*
- * The error depends on the growth, so the answer is a fixed point. What has grown has its dispersion estimated anew, in
- * few runs quite differently; how much more growth that takes was measured (docs/verdicts.md).
+ * Estimated standard errors to what other runs find with a probability of 80 %. It depends on the degrees of freedom alone:
+ * those that borrow have one, the others another.
  */
-static double detectable(const work *w, const fg__change *c, double budget) {
-    double tail = w->runs->level / 2 / (double)w->judged, growth = 1 + budget;
-    double needed = fg__t_quantile(tail, c->df) + fg__t_quantile(1 - power, c->df);
-    if (w->df > 0) needed *= 1 + 0.6 / (w->df * w->df);
-    double base = size_of(c);
+static double distance_of(work *w, const fg__change *c) {
+    double own = w->df > 0 ? w->df : c->df, *known = &w->distance[c->borrows];
+    if (*known > 0 && w->distance_df[c->borrows] == c->df) return *known;
+    double critical = fg__t_quantile(w->runs->level / 2 / (double)w->judged, c->df);
+    w->distance_df[c->borrows] = c->df;
+    return *known = fg__t_distance(critical, power, own, c->borrows ? c->df - own : 0);
+}
+
+/* What is found alone is found at the level over all that is judged. The error depends on the growth: a fixed point. */
+static double detectable(work *w, const fg__change *c, double budget) {
+    double growth = 1 + budget, needed = distance_of(w, c), base = size_of(c);
     for (int i = 0; i < STEPS_TO_DETECTABLE; i++)
         growth =
             fmin((1 + budget) * exp(fmin(needed * error_at(w->runs, c, base, growth), 600)), most_growth);
@@ -233,7 +234,6 @@ static void describe(work *w, size_t i) {
 static void judge(work *w) {
     for (size_t i = 0; i < w->runs->features; i++) measure(w, i);
     squeeze(w);
-    raise_those_of_few(w);
     for (size_t i = 0; i < w->runs->features; i++)
         if (!w->out[i].judged) w->out[i].p = w->out[i].adjusted = w->out[i].beyond = 1;
     test(w, false);

@@ -1,6 +1,6 @@
 -- What the gate's verdicts are worth, measured on recorded runs: the table of docs/verdicts.md.
 --
---   ./dev bench verdicts [TRIALS] [--write]       or, in a built tree: lua5.4 tests/bench/verdicts.lua [TRIALS]
+--   ./dev bench verdicts [TRIALS] [--write]       or, in a built tree: lua5.4 tests/bench/verdicts.lua [TRIALS [CSV]]
 --
 -- A CSV of tests/data has a row for each run: variant, run, then samples by function. Runs are drawn at random without
 -- replacement, again and again. `a` against `a` shows false alarms; a growth that is put into one side shows what is
@@ -14,7 +14,7 @@ local judge = require "flamegraph.judge"
 local trial = require "flamegraph.trial"
 local verdict = require "flamegraph.verdict"
 
-local trials = tonumber(arg[1]) or 1000
+local trials = tonumber(arg[1]) or 2000
 local level, floor = 0.01, 10
 local random = trial.random(20)
 
@@ -69,7 +69,8 @@ local function counts_of(runs)
   return rows
 end
 
-local function changes_of(before, after, budget)
+local budget = 0.02
+local function changes_of(before, after)
   local budgets = {}
   for i = 1, #before[1].counts do budgets[i] = budget end
   return assert(verdict.judge(counts_of(before), counts_of(after), budgets, 1, floor, level))
@@ -190,76 +191,128 @@ local function false_alarms(runs, functions, n)
       most = math.max(most, reported[f.name])
     end
   end
-  return failed / trials, most / trials
+  return failed, most
 end
 
--- The share found of growths as large as the detectable effect that was printed.
+local function two_sides(runs, n)
+  local drawn = shuffled(runs)
+  return table.move(drawn, 1, n, 1, {}), table.move(drawn, n + 1, 2 * n, 1, {})
+end
+
+-- The share found of growths as large as the detectable effect that was printed: other runs are drawn, and have it.
 local function detection(runs, n)
   local found, tried = 0, 0
   for _ = 1, trials do
-    local drawn = shuffled(runs)
-    local before, after = table.move(drawn, 1, n, 1, {}), table.move(drawn, n + 1, 2 * n, 1, {})
-    local changes, judged = changes_of(before, after, 0.02), {}
+    local changes, judged = changes_of(two_sides(runs, n)), {}
     for f, c in ipairs(changes) do
       if c.judged and c.detectable < 10 then judged[#judged + 1] = f end
     end
     if #judged > 0 then
       local f = judged[random(#judged)]
-      local c = changes_of(before, grown(after, f, changes[f].detectable, runs), 0.02)[f]
+      local before, after = two_sides(runs, n)
+      local c = changes_of(before, grown(after, f, changes[f].detectable, runs))[f]
       tried = tried + 1
       if c.beyond <= level and c.growth > 0 then found = found + 1 end
     end
   end
-  return tried > 0 and found / tried or nil
+  return found, tried
 end
 
--- How many of the judged functions that do change (`changed`: their columns) are found: ours, paired t.
+-- How many of the judged functions that do change (`changed`: their columns) are found: ours, paired t, of how many.
 local function power(sides, changed, n)
   local ours, theirs = 0, 0
   for _ = 1, trials do
     local before = table.move(shuffled(sides.a), 1, n, 1, {})
     local after = table.move(shuffled(sides.b), 1, n, 1, {})
-    local changes, found = changes_of(before, after, 0), paired(before, after)
-    for _, f in ipairs(changed) do
+    local changes, found = changes_of(before, after), paired(before, after)
+    for f in pairs(changed) do
       if changes[f].judged and changes[f].adjusted <= level then ours = ours + 1 end
       if found[f] then theirs = theirs + 1 end
     end
   end
-  return ours / trials / #changed, theirs / trials / #changed
+  return ours, theirs, trials * 3
+end
+
+-- How often paired t finds anything at all where nothing changed.
+local function paired_alarms(runs, n)
+  local any = 0
+  for _ = 1, trials do
+    if next(paired(two_sides(runs, n))) then any = any + 1 end
+  end
+  return any
 end
 
 local programs = {
-  { file = "gate-runs.csv", name = "one thread, memory", changed = { 4, 11, 23 } },
+  { file = "gate-runs.csv", name = "one thread, memory", changed = { "fn03", "fn10", "fn22" } },
   { file = "gate-threads.csv", name = "four threads" },
   { file = "gate-service.csv", name = "Node service" },
+  { file = "gate-python.csv", name = "Python service", changed = { "hashed ", "ordered ", "match " } },
+  { file = "gate-go.csv", name = "Go service",
+    changed = { "main.sums", "slices.partitionOrdered", "regexp.(*Regexp).tryBacktrack" } },
 }
 
-local function percent(x)
-  return x and ("%.1f %%"):format(100 * x) or "–"
+-- The columns whose names begin so.
+local function columns(functions, names)
+  local set = {}
+  for i, name in ipairs(functions) do
+    for _, begin in ipairs(names) do
+      if name:sub(1, #begin) == begin then set[i] = true end
+    end
+  end
+  return set
 end
 
--- The lines of the table.
-local function measure(say)
-  say("| program | runs a side | whole verdict false | most reported function | found at the detectable effect | "
-    .. "power, paired t |")
-  say "|---|---:|---:|---:|---:|---:|"
-  for _, program in ipairs(programs) do
-    local sides, functions = read(program.file)
-    for _, n in ipairs { 3, 4, 5, 7, 10, 15, 20, 30 } do
-      if 2 * n <= #sides.a then
-        local whole, one = false_alarms(sides.a, functions, n)
-        local ours, theirs
-        if program.changed then ours, theirs = power(sides, program.changed, n) end
-        say(("| %s | %d | %s | %s | %s | %s |"):format(program.name, n, percent(whole), percent(one),
-          percent(detection(sides.a, n)), ours and percent(ours) .. ", " .. percent(theirs) or "–"))
+-- Wilson's (1927) interval of 95 % for a share.
+local function interval(hits, n)
+  local z = 1.96
+  local share_, wide = hits / n, z * math.sqrt(hits * (n - hits) / n + z * z / 4)
+  local middle = (hits + z * z / 2) / (n + z * z)
+  return math.min(share_, middle - wide / (n + z * z)), math.max(share_, middle + wide / (n + z * z))
+end
+
+local function percent(hits, n)
+  if not n or n == 0 then return "–" end
+  local low, high = interval(hits, n)
+  return ("%.1f (%.1f–%.1f)"):format(100 * hits / n, 100 * low, 100 * high)
+end
+
+-- The rows of a program.
+local function measure(program)
+  local sides, functions = read(program.file)
+  for _, n in ipairs { 3, 4, 5, 7, 10, 15, 20, 30 } do
+    if 2 * n <= #sides.a then
+      local failed, most = false_alarms(sides.a, functions, n)
+      local cells = { program.name, n, percent(failed, trials), percent(most, trials), percent(detection(sides.a, n)),
+        "–", "–", percent(paired_alarms(sides.a, n), trials) }
+      if program.changed then
+        local ours, theirs, of = power(sides, columns(functions, program.changed), n)
+        cells[6], cells[7] = percent(ours, of), percent(theirs, of)
       end
+      print("| " .. table.concat(cells, " | ") .. " |")
+      io.stdout:flush()
     end
   end
 end
 
-print(("%d trials for each figure; level %g %%, budget 2 %%, floor %d samples a run\n"):format(trials, 100 * level,
-  floor))
-measure(function(line)
-  print(line)
-  io.stdout:flush()
-end)
+-- Each program in a process of its own.
+local function measure_all()
+  print(("%d trials for each figure, in %%, with intervals of 95 %%; level %g %%, budget %g %%, floor %d samples a run\n")
+    :format(trials, 100 * level, 100 * budget, floor))
+  print("| program | runs a side | whole verdict false | most reported function | found at the detectable effect | "
+    .. "power | power, paired t | paired t: any false |")
+  print "|---|---:|---:|---:|---:|---:|---:|---:|"
+  local running = {}
+  for i, program in ipairs(programs) do
+    running[i] = assert(io.popen(("'%s' '%s' %d %s"):format(arg[-1], arg[0], trials, program.file)))
+  end
+  for _, pipe in ipairs(running) do
+    io.write(pipe:read "a")
+    io.stdout:flush()
+    if not pipe:close() then os.exit(1) end
+  end
+end
+
+if not arg[2] then return measure_all() end
+for _, program in ipairs(programs) do
+  if program.file == arg[2] then measure(program) end
+end
