@@ -7,6 +7,7 @@
 #ifndef FG_STATS_H
 #define FG_STATS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Regularised incomplete beta function I_x(a, b), a and b positive. */
@@ -26,12 +27,17 @@ double fg__trigamma(double x);
 double fg__trigamma_inverse(double y);
 
 /*
- * Of a t test with `own` degrees of freedom of its own and `shared` ones of a prior: the probability that other runs
- * exceed `critical` where the effect is `distance` standard errors as these runs estimate them; and the distance that is
- * exceeded with a probability of `power`. To 1 % (power.c).
+ * A t test whose dispersion has `own` degrees of freedom and, where it does not stand out, `shared` ones of a prior. It
+ * stands out where it is `limit` times the prior's, and is then tested at the critical value `alone`.
  */
-double fg__t_power(double critical, double distance, double own, double shared);
-double fg__t_distance(double critical, double power, double own, double shared);
+typedef struct fg__t_test {
+    double critical, own, shared, limit, alone;
+} fg__t_test;
+
+/* P(other runs find it) of what is `distance` standard errors, as these runs estimate them; to 1 % (power.c). */
+double fg__t_power(const fg__t_test *test, double distance);
+/* The distance that is found with a probability of `power`. */
+double fg__t_distance(const fg__t_test *test, double power);
 
 /*
  * Values of something in `n` slices of time, one behind the other: variance over mean of the sums of blocks, by the

@@ -19,7 +19,12 @@ static const double far_larger = 1.5; /* times the median count */
 static const double most_prior = 1.0 / 3; /* of the runs' degrees of freedom */
 static const double stands_out = 0.1, power = 0.8;
 static const double most_squared = 1e300, most_growth = 1e6;
-enum { LEAST_BULK = 6, STEPS_TO_DETECTABLE = 30 };
+enum { LEAST_BULK = 6, STEPS_TO_DETECTABLE = 30, STEPS_TO_LIMIT = 30 };
+
+/* What the bulk says of a dispersion before it is looked at: about `at`, worth `df` degrees of freedom. */
+typedef struct prior {
+    double at, df;
+} prior;
 
 /* Between the means' and the dispersions' computation and the answer. */
 typedef struct work {
@@ -30,6 +35,7 @@ typedef struct work {
     double *p, *adjusted;
     size_t judged;
     double df; /* of a dispersion that borrows nothing */
+    prior prior;
     double distance[2], distance_df[2]; /* see distance_of */
 } work;
 
@@ -103,11 +109,6 @@ static size_t mark_bulk(work *w) {
     return bulk;
 }
 
-/* What the bulk says of a dispersion before it is looked at: about `at`, worth `df` degrees of freedom. */
-typedef struct prior {
-    double at, df;
-} prior;
-
 static prior learn(work *w) {
     double shift = fg__digamma(w->df / 2) - log(w->df / 2), sampling = fg__trigamma(w->df / 2);
     size_t n = 0;
@@ -133,7 +134,7 @@ static void squeeze(work *w) {
         for (size_t i = 0; i < w->runs->features; i++) w->out[i].borrows = false;
         return;
     }
-    prior from = learn(w);
+    prior from = w->prior = learn(w);
     for (size_t i = 0; i < w->runs->features; i++) {
         fg__change *c = &w->out[i];
         if (!c->borrows) continue;
@@ -154,30 +155,57 @@ static double error_of(const fg__runs *r, const fg__change *c, double before, do
  * Of what grows, sampling noise grows with the count and run-to-run noise with its square: the part of the dispersion
  * above 1 grows, too.
  */
+static double grown_dispersion(const fg__change *c, double growth) {
+    return c->dispersion + fmax(c->dispersion - 1, 0) * (growth - 1) / 2; /* the mean of both sides */
+}
+
 static double error_at(const fg__runs *r, const fg__change *c, double base, double growth) {
     fg__change grown = *c;
-    grown.dispersion += fmax(c->dispersion - 1, 0) * (growth - 1) / 2; /* the mean of both sides */
+    grown.dispersion = grown_dispersion(c, growth);
     return error_of(r, &grown, base, base * growth);
 }
 
-/*
- * Estimated standard errors to what other runs find with a probability of 80 %. It depends on the degrees of freedom alone:
- * those that borrow have one, the others another.
- */
-static double distance_of(work *w, const fg__change *c) {
-    double own = w->df > 0 ? w->df : c->df, *known = &w->distance[c->borrows];
-    if (*known > 0 && w->distance_df[c->borrows] == c->df) return *known;
-    double critical = fg__t_quantile(w->runs->level / 2 / (double)w->judged, c->df);
-    w->distance_df[c->borrows] = c->df;
-    return *known = fg__t_distance(critical, power, own, c->borrows ? c->df - own : 0);
+/* The F that is exceeded with a probability of stands_out. */
+static double outstanding(double above, double below) {
+    double low = 0, high = 1;
+    while (fg__f_tail(high, above, below) > stands_out) high *= 2;
+    for (int i = 0; i < STEPS_TO_LIMIT; i++) {
+        double half = (low + high) / 2;
+        *(fg__f_tail(half, above, below) > stands_out ? &low : &high) = half;
+    }
+    return high;
+}
+
+/* Estimated standard errors to what other runs find with a probability of 80 %; kept for those that ask the same next. */
+static double distance_of(work *w, double df, bool borrows) {
+    double *kept = &w->distance[borrows];
+    if (*kept > 0 && w->distance_df[borrows] == df) return *kept;
+    double tail = w->runs->level / 2 / (double)w->judged;
+    fg__t_test t = {.critical = fg__t_quantile(tail, df), .own = df};
+    if (borrows) {
+        t.own = w->df;
+        t.shared = w->prior.df;
+        t.limit = outstanding(t.own, t.shared);
+        t.alone = fg__t_quantile(tail, t.own);
+    }
+    w->distance_df[borrows] = df;
+    return *kept = fg__t_distance(&t, power);
 }
 
 /* What is found alone is found at the level over all that is judged. The error depends on the growth: a fixed point. */
-static double detectable(work *w, const fg__change *c, double budget) {
-    double growth = 1 + budget, needed = distance_of(w, c), base = size_of(c);
+static double growth_at(const work *w, const fg__change *c, double budget, double distance) {
+    double growth = 1 + budget, base = size_of(c);
     for (int i = 0; i < STEPS_TO_DETECTABLE; i++)
         growth =
-            fmin((1 + budget) * exp(fmin(needed * error_at(w->runs, c, base, growth), 600)), most_growth);
+            fmin((1 + budget) * exp(fmin(distance * error_at(w->runs, c, base, growth), 600)), most_growth);
+    return growth;
+}
+
+/* What has grown may stand out of the bulk for that alone. */
+static double detectable(work *w, const fg__change *c, double budget) {
+    double growth = growth_at(w, c, budget, distance_of(w, c->df, c->borrows));
+    bool leaves = c->borrows && fg__f_tail(grown_dispersion(c, growth) / w->prior.at, w->df, w->prior.df) <= stands_out;
+    if (leaves) growth = growth_at(w, c, budget, distance_of(w, w->df, false));
     return growth - 1;
 }
 

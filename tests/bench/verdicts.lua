@@ -130,6 +130,7 @@ local function grown(runs, f, growth, pool)
       counts[f] = counts[f] + poisson(growth * gamma(math.max(1, mean * prior + counts[f])) / (prior + 1))
     else
       local left = growth
+      if left > 20 then counts[f], left = counts[f] + poisson(growth * mean), 0 end
       while left > 0 do
         counts[f] = counts[f] + thinned(pool[random(#pool)].counts[f], math.min(left, 1))
         left = left - 1
@@ -205,7 +206,7 @@ local function detection(runs, n)
   for _ = 1, trials do
     local changes, judged = changes_of(two_sides(runs, n)), {}
     for f, c in ipairs(changes) do
-      if c.judged and c.detectable < 10 then judged[#judged + 1] = f end
+      if c.judged and c.detectable < 1e3 then judged[#judged + 1] = f end
     end
     if #judged > 0 then
       local f = judged[random(#judged)]
