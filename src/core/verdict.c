@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include "core/stats.h"
 
-static const double far_larger = 1.5; /* times the median count */
+static const double far_larger = 1.5;     /* times the median count */
 static const double most_prior = 1.0 / 3; /* of the runs' degrees of freedom */
 static const double stands_out = 0.1, power = 0.8;
 static const double most_squared = 1e300, most_growth = 1e6;
@@ -155,14 +155,16 @@ static double error_of(const fg__runs *r, const fg__change *c, double before, do
  * Of what grows, sampling noise grows with the count and run-to-run noise with its square: the part of the dispersion
  * above 1 grows, too.
  */
-static double grown_dispersion(const fg__change *c, double growth) {
-    return c->dispersion + fmax(c->dispersion - 1, 0) * (growth - 1) / 2; /* the mean of both sides */
+static double grown_dispersion(const work *w, const fg__change *c, double growth) {
+    double excess =
+        fmax(fmax(c->dispersion, w->prior.at) - 1, 0); /* the runs may agree by chance more than the bulk */
+    return c->dispersion + excess * (growth - 1) / 2;  /* the mean of both sides */
 }
 
-static double error_at(const fg__runs *r, const fg__change *c, double base, double growth) {
+static double error_at(const work *w, const fg__change *c, double base, double growth) {
     fg__change grown = *c;
-    grown.dispersion = grown_dispersion(c, growth);
-    return error_of(r, &grown, base, base * growth);
+    grown.dispersion = grown_dispersion(w, c, growth);
+    return error_of(w->runs, &grown, base, base * growth);
 }
 
 /* The F that is exceeded with a probability of stands_out. */
@@ -196,15 +198,15 @@ static double distance_of(work *w, double df, bool borrows) {
 static double growth_at(const work *w, const fg__change *c, double budget, double distance) {
     double growth = 1 + budget, base = size_of(c);
     for (int i = 0; i < STEPS_TO_DETECTABLE; i++)
-        growth =
-            fmin((1 + budget) * exp(fmin(distance * error_at(w->runs, c, base, growth), 600)), most_growth);
+        growth = fmin((1 + budget) * exp(fmin(distance * error_at(w, c, base, growth), 600)), most_growth);
     return growth;
 }
 
 /* What has grown may stand out of the bulk for that alone. */
 static double detectable(work *w, const fg__change *c, double budget) {
     double growth = growth_at(w, c, budget, distance_of(w, c->df, c->borrows));
-    bool leaves = c->borrows && fg__f_tail(grown_dispersion(c, growth) / w->prior.at, w->df, w->prior.df) <= stands_out;
+    bool leaves = c->borrows &&
+                  fg__f_tail(grown_dispersion(w, c, growth) / w->prior.at, w->df, w->prior.df) <= stands_out;
     if (leaves) growth = growth_at(w, c, budget, distance_of(w, w->df, false));
     return growth - 1;
 }

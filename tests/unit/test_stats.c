@@ -202,6 +202,21 @@ static const struct { double tail, is; } normals[] = {
 static const double ps[] = {0.0061360850130853795, 0.21791900402930006, 0.076544626019025466, 0.53197051012137109, 0.47972958096895169, 0.024610992120195054, 0.0081941087962734659, 0.00022824215981799949, 0.083225650022220821, 0.085040330614336967, 0.39223316615450593, 0.40412920843222339};
 static const double adjusted_ps[] = {0.032776435185093863, 0.32687850604395008, 0.14578342391029195, 0.53197051012137109, 0.52334136105703821, 0.073832976360585167, 0.032776435185093863, 0.002738905917815994, 0.14578342391029195, 0.14578342391029195, 0.48495505011866802, 0.48495505011866802};
 static const struct { double level, done, is; } spendings[] = {{0.01, 0.10000000000000001, 3.7775698274449753e-16}, {0.01, 0.25, 2.5819272972327493e-07}, {0.01, 0.5, 0.00026971695663148299}, {0.01, 0.75, 0.0029364682744434829}, {0.01, 0.90000000000000002, 0.0066243259969871095}};
+/* SciPy: means over 400,000 draws and more of chi2 for A, B and S, of norm.sf for Z; criticals are t.isf(0.00025, df). */
+static const struct { fg__t_test test; double distance, is; } powers[] = {
+    {{10.30625468, 4, 0, 0, 0}, 11.337, 0.5697},
+    {{10.30625468, 4, 0, 0, 0}, 14.429, 0.7321},
+    {{5.617410807, 8, 0, 0, 0}, 6.179, 0.5929},
+    {{5.617410807, 8, 0, 0, 0}, 7.864, 0.8002},
+    {{4.2331673, 18, 0, 0, 0}, 4.656, 0.6138},
+    {{4.2331673, 18, 0, 0, 0}, 5.926, 0.8566},
+    {{5.048972748, 8, 2, 9.366770327, 5.617410807}, 5.554, 0.5951},
+    {{5.048972748, 8, 2, 9.366770327, 5.617410807}, 7.069, 0.8281},
+    {{4.020739019, 18, 6, 2.848127489, 4.2331673}, 4.423, 0.6069},
+    {{4.020739019, 18, 6, 2.848127489, 4.2331673}, 5.629, 0.8717},
+    {{3.63483942, 58, 19, 1.700954495, 3.687963942}, 3.998, 0.6195},
+    {{3.63483942, 58, 19, 1.700954495, 3.687963942}, 5.089, 0.9004},
+};
 /* clang-format on */
 
 static void close_to(double got, double is) {
@@ -217,6 +232,20 @@ static void test_distributions(void **state) {
     EACH(t_quantiles) close_to(fg__t_quantile(t_quantiles[i].tail, t_quantiles[i].df), t_quantiles[i].is);
     EACH(f_tails) close_to(fg__f_tail(f_tails[i].f, f_tails[i].above, f_tails[i].below), f_tails[i].is);
     EACH(normals) close_to(fg__normal_quantile(normals[i].tail), normals[i].is);
+}
+
+static void test_power(void **state) {
+    (void)state;
+    EACH(powers) {
+        double got = fg__t_power(&powers[i].test, powers[i].distance);
+        if (!(fabs(got - powers[i].is) < 0.01)) fail_msg("%zu: %g is not %g", i, got, powers[i].is);
+        double back = fg__t_distance(&powers[i].test, got);
+        assert_true(fabs(back / powers[i].distance - 1) < 1e-3);
+    }
+    /* a known standard error: SciPy, norm.isf(0.2) = 0.8416212336 */
+    fg__t_test known = {.critical = 3, .own = INFINITY};
+    close_to(fg__t_distance(&known, 0.8), 3.8416212336);
+    close_to(fg__t_power(&known, 3), 0.5);
 }
 
 static void test_polygamma(void **state) {
@@ -312,9 +341,10 @@ static void test_nothing(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_distributions),  cmocka_unit_test(test_polygamma),
-        cmocka_unit_test(test_multiplicity),   cmocka_unit_test(test_verdict),
-        cmocka_unit_test(test_one_run_a_side), cmocka_unit_test(test_nothing),
+        cmocka_unit_test(test_distributions), cmocka_unit_test(test_power),
+        cmocka_unit_test(test_polygamma),     cmocka_unit_test(test_multiplicity),
+        cmocka_unit_test(test_verdict),       cmocka_unit_test(test_one_run_a_side),
+        cmocka_unit_test(test_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
