@@ -283,8 +283,9 @@ local function measure(program)
   for _, n in ipairs { 3, 4, 5, 7, 10, 15, 20, 30 } do
     if 2 * n <= #sides.a then
       local failed, most = false_alarms(sides.a, functions, n)
-      local cells = { program.name, n, percent(failed, trials), percent(most, trials), percent(detection(sides.a, n)),
-        "–", "–", percent(paired_alarms(sides.a, n), trials) }
+      local cells = { program.name, n, percent(failed, trials), percent(most, trials) }
+      cells[5], cells[6], cells[7] = percent(detection(sides.a, n)), "–", "–"
+      cells[8] = percent(paired_alarms(sides.a, n), trials)
       if program.changed then
         local ours, theirs, of = power(sides, columns(functions, program.changed), n)
         cells[6], cells[7] = percent(ours, of), percent(theirs, of)
@@ -297,10 +298,10 @@ end
 
 -- Each program in a process of its own.
 local function measure_all()
-  print(("%d trials for each figure, in %%, with intervals of 95 %%; level %g %%, budget %g %%, floor %d samples a run\n")
-    :format(trials, 100 * level, 100 * budget, floor))
-  print("| program | runs a side | whole verdict false | most reported function | found at the detectable effect | "
-    .. "power | power, paired t | paired t: any false |")
+  print(("%d trials for each figure, in %%, with intervals of 95 %%; level %g %%, budget %g %%, floor %d samples "
+    .. "a run\n"):format(trials, 100 * level, 100 * budget, floor))
+  print("| program | runs a side | whole verdict false | most reported function | found at the detectable effect "
+    .. "| power | power, paired t | paired t: any false |")
   print "|---|---:|---:|---:|---:|---:|---:|---:|"
   local running = {}
   for i, program in ipairs(programs) do
