@@ -37,8 +37,12 @@ function compared.diff(before, after, comparing, more)
     both, message, code = of_both(before, after, function(p) return p:filter { rename = rename } end)
     if not both then return nil, message, code end
   end
-  return profile.diff(both.before, both.after, { type = more.type, normalize = comparing.normalize,
+  local diff, why, code = profile.diff(both.before, both.after, { type = more.type, normalize = comparing.normalize,
     units_before = comparing.units_before, units_after = comparing.units_after })
+  for _, side in ipairs(comparing.no_canonical and {} or sides.names) do -- copies: large ones are not to wait for
+    for _, p in ipairs(both[side]) do p:close() end                     -- the garbage collector
+  end
+  return diff, why, code
 end
 
 -- The factor is that of the picture; there, sums of runs are compared, here, means.

@@ -17,6 +17,11 @@ local function write_reports(args, before, after, diff)
   for _, path in ipairs(args.report) do assert(files.write(path, report.of(result, report.format(path)))) end
 end
 
+-- What is in the diff now is not to be kept beside it while the picture is drawn.
+local function close(profiles)
+  for _, p in ipairs(profiles) do p:close() end
+end
+
 local function problem(args)
   if not args.before or not args.after then
     return ("--%s is missing"):format(args.before and "after" or "before")
@@ -60,6 +65,8 @@ return fg.recipe {
     local diff = assert(compared.diff(before, after, args.comparing,
       { type = args.type, lines = args.reading.lines }))
     if args.report then write_reports(args, before, after, diff) end
+    close(before)
+    close(after)
     if next(args.filter) then diff = assert(diff:filter(args.filter)) end
     return diff:write(args.output)
   end,

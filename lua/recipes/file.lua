@@ -19,6 +19,7 @@ return fg.recipe {
     local profiles = {}
     for i, path in ipairs(args.input) do profiles[i] = assert(fg.read(path, args.reading)) end
     local p = #profiles == 1 and profiles[1] or assert(fg.merge(profiles))
-    return assert(p:filter(args.filter)):write(args.output)
+    if next(args.filter) then p = assert(p:filter(args.filter)) end
+    return p:write(args.output)
   end,
 }

@@ -21,6 +21,7 @@ return fg.recipe {
       end
     end
     local p = assert(fg.merge(profiles))
-    return assert(p:filter(args.filter)):write(args.output, { view = "hotcold" })
+    if next(args.filter) then p = assert(p:filter(args.filter)) end
+    return p:write(args.output, { view = "hotcold" })
   end,
 }

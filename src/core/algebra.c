@@ -1,12 +1,6 @@
 /* Profiles from profiles: merge, select, invert, filter. Each copies metadata and goes once over the stacks.
  */
-#include "core/core.h"
-
-/* A growing stack that the loops below fill anew for each stack. */
-typedef struct scratch {
-    uint32_t *frames;
-    size_t cap;
-} scratch;
+#include "core/batch.h"
 
 /* An empty profile with the metadata of `from`, and its types if asked for. */
 static int like(fg_profile **out, const fg_profile *from, bool types) {
@@ -51,37 +45,33 @@ static int add_columns(fg_profile *to, const fg_profile *from) {
     return 0;
 }
 
-/* What a run gave: one of its two columns has it. */
-static int add_part(fg_profile *to, uint32_t run, uint32_t stack, const int64_t *values) {
-    return fg__part_add(to, (fg__part){run, stack, values[run >= to->runs[0]]});
+static bool gives(const fg_profile *from, const int *column, uint32_t stack) {
+    bool some = false;
+    for (size_t t = 0; t < from->type_count; t++) some |= column[t] >= 0 && from->values[t][stack] != 0;
+    return some;
 }
 
 int fg__stacks_import(fg_profile *to, const fg_profile *from, const int *column, int64_t scale, uint32_t run,
                       uint32_t *ids) {
     uint32_t *map = fg__frame_map(to->ctx, from);
     if (!map) return FG_ENOMEM;
-    scratch s = {0};
+    fg__batch b = {.to = to,
+                   .from = from,
+                   .column = column,
+                   .scale = scale,
+                   .ids = ids,
+                   .run = run,
+                   .fresh = to->stack_count == 0};
     int err = 0;
-    for (size_t i = 0; i < from->stack_count && !err; i++) {
+    for (uint32_t i = 0; i < from->stack_count && !err; i++) {
         size_t n;
         const uint32_t *stack = fg__stack_at(from, i, &n);
-        err = fg__grow(to->ctx, &s.frames, &s.cap, n, sizeof *s.frames);
-        for (size_t k = 0; k < n && !err; k++) err = fg__frame_import(&s.frames[k], to, from, stack[k], map);
-        int64_t values[FG_MAX_TYPES] = {0};
-        bool some = false;
-        for (size_t t = 0; t < from->type_count && !err; t++) {
-            if (column[t] < 0) continue;
-            if (__builtin_mul_overflow(from->values[t][i], scale, &values[column[t]]))
-                err = fg__fail(to->ctx, FG_ELIMIT, "a value times %lld is more than 2^63", (long long)scale);
-            some |= from->values[t][i] != 0;
-        }
-        uint32_t id;
-        if (err || !some) continue;
-        err = fg__stack_put(to, s.frames, n, values, &id);
-        if (!err && ids) ids[i] = id;
-        if (!err && run != FG__NONE) err = add_part(to, run, id, values);
+        uint32_t *frames = fg__batch_room(&b, n);
+        if (!frames) err = FG_ENOMEM;
+        for (size_t k = 0; k < n && !err; k++) err = fg__frame_import(&frames[k], to, from, stack[k], map);
+        if (!err && gives(from, column, i)) err = fg__batch_put(&b, i, n);
     }
-    fg_free(to->ctx, s.frames);
+    err = fg__batch_end(&b, err);
     fg_free(to->ctx, map);
     return err;
 }
@@ -168,21 +158,20 @@ int fg_profile_invert(fg_profile **out, fg_profile *from) {
     int err = like(&p, from, true);
     if (err) return err;
     uint32_t *map = fg__frame_map(p->ctx, from), *ids = NULL;
-    scratch s = {0};
     if (!map) err = FG_ENOMEM;
     if (!err) err = fg__parts_map(&ids, from);
-    for (size_t i = 0; i < from->stack_count && !err; i++) {
+    fg__batch b = {.to = p, .from = from, .ids = ids, .run = FG__NONE, .fresh = true};
+    for (uint32_t i = 0; i < from->stack_count && !err; i++) {
         size_t n;
-        int64_t values[FG_MAX_TYPES];
         const uint32_t *stack = fg__stack_at(from, i, &n);
-        err = fg__grow(p->ctx, &s.frames, &s.cap, n, sizeof *s.frames);
+        uint32_t *frames = fg__batch_room(&b, n);
+        if (!frames) err = FG_ENOMEM;
         for (size_t k = 0; k < n && !err; k++)
-            err = fg__frame_import(&s.frames[n - 1 - k], p, from, stack[k], map);
-        for (size_t t = 0; t < from->type_count; t++) values[t] = from->values[t][i];
-        if (!err) err = fg__stack_put(p, s.frames, n, values, ids ? &ids[i] : NULL);
+            err = fg__frame_import(&frames[n - 1 - k], p, from, stack[k], map);
+        if (!err) err = fg__batch_put(&b, i, n);
     }
+    err = fg__batch_end(&b, err);
     if (!err) err = fg__parts_copy(p, from, ids);
-    fg_free(from->ctx, s.frames);
     fg_free(from->ctx, map);
     fg_free(from->ctx, ids);
     return finish(out, p, err);
@@ -195,45 +184,58 @@ typedef struct verdicts {
     uint8_t *flags;
     uint32_t *frame;
     bool focusing;
+    bool apart; /* stacks that were different stay so: no frame is hidden, and no two have become one */
 } verdicts;
 
 static int judge(verdicts *v, fg_profile *to, const fg_profile *from, const fg_filter *filter) {
     v->focusing = filter->focusing;
+    v->apart = true;
     for (uint32_t id = 0; id < from->frame_count; id++) {
         fg_frame frame = fg_profile_frame_at(from, id);
         int flags = filter->classify ? filter->classify(filter->user, &frame) : 0;
         if (flags < 0) return flags;
         v->flags[id] = (uint8_t)flags;
         v->focusing |= (flags & FG_FRAME_FOCUS) != 0;
+        if (flags & FG_FRAME_HIDE) v->apart = false;
         if (flags & (FG_FRAME_HIDE | FG_FRAME_IGNORE)) continue;
+        size_t known = to->frame_count;
         int err = filter->rename ? filter->rename(filter->user, &frame) : 0;
         if (!err) err = fg_profile_frame(&v->frame[id], to, &frame);
         if (err) return err;
+        v->apart &= v->frame[id] == known;
     }
     return 0;
 }
 
+/* The frames that are kept of a stack, and how many; returns what the filter says of them all together. */
+static int keep_frames(uint32_t *kept, size_t *count, const verdicts *v, const uint32_t *stack, size_t n) {
+    int flags = 0;
+    *count = 0;
+    for (size_t k = 0; k < n; k++) {
+        flags |= v->flags[stack[k]];
+        if (!(v->flags[stack[k]] & (FG_FRAME_HIDE | FG_FRAME_IGNORE))) kept[(*count)++] = v->frame[stack[k]];
+    }
+    return flags;
+}
+
 static int filter_stacks(fg_profile *to, const fg_profile *from, const verdicts *v) {
-    scratch s = {0};
     uint32_t *ids;
     int err = fg__parts_map(&ids, from);
-    for (size_t i = 0; i < from->stack_count && !err; i++) {
-        size_t n, kept = 0;
+    fg__batch b = {.to = to, .from = from, .ids = ids, .run = FG__NONE, .fresh = v->apart};
+    for (uint32_t i = 0; i < from->stack_count && !err; i++) {
+        size_t n, kept;
         const uint32_t *stack = fg__stack_at(from, i, &n);
-        err = fg__grow(to->ctx, &s.frames, &s.cap, n, sizeof *s.frames);
-        int flags = 0;
-        for (size_t k = 0; k < n && !err; k++) {
-            flags |= v->flags[stack[k]];
-            if (!(v->flags[stack[k]] & (FG_FRAME_HIDE | FG_FRAME_IGNORE)))
-                s.frames[kept++] = v->frame[stack[k]];
+        uint32_t *frames = fg__batch_room(&b, n);
+        if (!frames) {
+            err = FG_ENOMEM;
+            break;
         }
-        if (err || (flags & FG_FRAME_IGNORE) || (v->focusing && !(flags & FG_FRAME_FOCUS))) continue;
-        int64_t values[FG_MAX_TYPES];
-        for (size_t t = 0; t < from->type_count; t++) values[t] = from->values[t][i];
-        err = fg__stack_put(to, s.frames, kept, values, ids ? &ids[i] : NULL);
+        int flags = keep_frames(frames, &kept, v, stack, n);
+        if (flags & FG_FRAME_IGNORE || (v->focusing && !(flags & FG_FRAME_FOCUS))) continue;
+        err = fg__batch_put(&b, i, kept);
     }
+    err = fg__batch_end(&b, err);
     if (!err) err = fg__parts_copy(to, from, ids);
-    fg_free(to->ctx, s.frames);
     fg_free(to->ctx, ids);
     return err;
 }
@@ -244,7 +246,7 @@ int fg_profile_filter(fg_profile **out, fg_profile *from, const fg_filter *filte
     fg_profile *p;
     int err = like(&p, from, true);
     if (err) return err;
-    verdicts v = {fg__calloc(p->ctx, from->frame_count, 1), fg__frame_map(p->ctx, from), false};
+    verdicts v = {.flags = fg__calloc(p->ctx, from->frame_count, 1), .frame = fg__frame_map(p->ctx, from)};
     if (!v.flags || !v.frame) err = FG_ENOMEM;
     if (!err) err = judge(&v, p, from, filter);
     if (!err) err = filter_stacks(p, from, &v);

@@ -6,6 +6,8 @@
  * interners strings.c  cleaning and interning of text               frames.c  interned (name, file, module,
  * line, kind) stacks.c   the stack table                              tree.c    the tree derived from it
  *   meta.c     metadata, the quality record, notes          algebra.c merge, invert, select, filter
+ *   batch.c    stacks of one profile into another
+ *   calls.c    who calls whom
  *   top.c      ranking                                      diff.c    two columns from two profiles
  *   quality.c  what a picture could mislead about         parts.c   values by run
  *   noise.c    which changes of a diff are more than noise  slices.c  values by slice of time
@@ -192,7 +194,7 @@ struct fg_profile {
     size_t stack_count, stack_start_cap;
     int64_t *values[FG_MAX_TYPES];
     size_t value_cap[FG_MAX_TYPES];
-    fg__table stack_index;
+    fg__table stack_index; /* of the first stacks, as many as it counts: see fg__stack_append */
     int64_t totals[FG_MAX_TYPES];
 
     fg__meta_value meta[FG__META_COUNT];
@@ -242,6 +244,17 @@ static inline void fg__stack_prefetch(const fg_profile *p, uint64_t hash) {
     if (p->stack_index.slots)
         __builtin_prefetch(&p->stack_index.slots[fg__table_first(&p->stack_index, hash)]);
 }
+/* What a stack with this hash is, if it is there, nearly always; FG__NONE: nothing can be said. */
+static inline uint32_t fg__stack_likely(const fg_profile *p, uint64_t hash) {
+    const fg__table *t = &p->stack_index;
+    uint32_t at = fg__table_first(t, hash), id = fg__table_id(t, at);
+    return id != FG__NONE && fg__table_maybe(t, at, hash) ? id : FG__NONE;
+}
+/*
+ * Add a stack that is not there yet, as the caller knows. Stacks added so are put into the index when one is looked up,
+ * which may be never.
+ */
+int fg__stack_append(fg_profile *p, const uint32_t *frames, size_t n, const int64_t *values, uint32_t *id);
 /*
  * For walks over stacks in an order that is not theirs, where nearly each is a cache miss: fetch the entry that says
  * where a stack is, 2 * FG__AHEAD places before it is needed, and its frames, FG__AHEAD places before.
@@ -259,6 +272,15 @@ static inline const uint32_t *fg__stack_at(const fg_profile *p, size_t i, size_t
     *n = (size_t)(p->stack_start[i + 1] - p->stack_start[i]);
     return p->stack_frames + p->stack_start[i];
 }
+/*
+ * Who calls whom: each pair once, in the order of their appearance, of those where wanted[frame] is set for one of the
+ * two; a frame that calls itself is none. The caller frees them with fg_free.
+ */
+typedef struct fg__call_pair {
+    uint32_t caller, callee;
+} fg__call_pair;
+int fg__calls(fg__call_pair **out, size_t *count, fg_profile *p, const uint8_t *wanted);
+
 /* Copy metadata, notes and annotations; value types when there are none yet. */
 int fg__meta_copy(fg_profile *to, const fg_profile *from);
 int fg__types_copy(fg_profile *to, const fg_profile *from);

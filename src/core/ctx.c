@@ -107,7 +107,8 @@ void *fg__calloc(fg_ctx *ctx, size_t count, size_t size) {
         return NULL;
     }
     void *block = fg__alloc(ctx, bytes);
-    if (block) memset(block, 0, bytes);
+    bool zeroed = ctx->alloc == fg__default_alloc && fg__default_zeroed(bytes);
+    if (block && !zeroed) memset(block, 0, bytes);
     return block;
 }
 

@@ -75,6 +75,10 @@ static header *copy_block(header *old, header *to, size_t size) {
     return to;
 }
 
+bool fg__default_zeroed(size_t size) {
+    return size >= large; /* a mapping of its own */
+}
+
 void *fg__default_alloc(void *user, void *ptr, size_t size) {
     (void)user;
     header *old = ptr ? (header *)ptr - 1 : NULL, *block;

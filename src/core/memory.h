@@ -6,5 +6,7 @@
 
 /* An fg_alloc_fn; `user` is not used. */
 void *fg__default_alloc(void *user, void *ptr, size_t size);
+/* Whether a new block of this size is all zeros. */
+bool fg__default_zeroed(size_t size);
 
 #endif

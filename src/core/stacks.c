@@ -130,10 +130,39 @@ static int append(fg_profile *p, const uint32_t *frames, size_t n) {
     return 0;
 }
 
+int fg__stack_append(fg_profile *p, const uint32_t *frames, size_t n, const int64_t *values, uint32_t *id) {
+    if (!fits(p, values)) return fg__fail(p->ctx, FG_ELIMIT, "the values add up to more than 2^63");
+    int err = append(p, frames, n);
+    if (err) return err;
+    *id = (uint32_t)p->stack_count++;
+    p->stack_frame_count += n;
+    return fg__stack_bump(p, *id, values);
+}
+
+/* Put what was appended into the index, some at a time: meanwhile the caches fetch their slots. */
+static int index_appended(fg_profile *p) {
+    enum { AT_ONCE = 64 };
+    fg__table *t = &p->stack_index;
+    uint64_t hashes[AT_ONCE];
+    int err = fg__table_reserve(p->ctx, t, p->stack_count + 1);
+    while (t->count < p->stack_count && !err) {
+        uint32_t from = t->count, n = 0;
+        for (; n < AT_ONCE && from + n < p->stack_count; n++) {
+            size_t frames;
+            const uint32_t *stack = fg__stack_at(p, from + n, &frames);
+            hashes[n] = fg__stack_hash(stack, frames);
+            fg__stack_prefetch(p, hashes[n]);
+        }
+        for (uint32_t i = 0; i < n && !err; i++) err = fg__table_add(p->ctx, t, hashes[i], from + i);
+    }
+    return err;
+}
+
 int fg__stack_add(fg_profile *p, const uint32_t *frames, size_t n, uint64_t hash, const int64_t *values,
                   uint32_t *id) {
     fg__table *t = &p->stack_index;
-    int err = fg__table_reserve(p->ctx, t, p->stack_count + 1);
+    int err = FG__UNLIKELY(t->count < p->stack_count) ? index_appended(p) : 0;
+    if (!err) err = fg__table_reserve(p->ctx, t, p->stack_count + 1);
     if (err) return err;
     uint32_t at = fg__table_first(t, hash), found;
     for (; (found = fg__table_id(t, at)) != FG__NONE; at = fg__table_next(t, at)) {
@@ -143,15 +172,13 @@ int fg__stack_add(fg_profile *p, const uint32_t *frames, size_t n, uint64_t hash
         if (have == n && (n == 0 || memcmp(stack, frames, n * sizeof *frames) == 0)) break;
     }
     if (found == FG__NONE) {
-        if (!fits(p, values)) return fg__fail(p->ctx, FG_ELIMIT, "the values add up to more than 2^63");
-        err = append(p, frames, n);
-        if (err) return err;
-        found = (uint32_t)p->stack_count++;
-        p->stack_frame_count += n;
-        fg__table_put(t, at, hash, found);
+        err = fg__stack_append(p, frames, n, values, &found);
+        if (!err) fg__table_put(t, at, hash, found);
+    } else {
+        err = fg__stack_bump(p, found, values);
     }
-    if (id) *id = found;
-    return fg__stack_bump(p, found, values);
+    if (id && !err) *id = found;
+    return err;
 }
 
 int fg_profile_add(fg_profile *p, const uint32_t *frames, size_t n, const int64_t *values) {

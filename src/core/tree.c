@@ -7,9 +7,10 @@
  *              a e                    e                 1
  *              f                    f                   0
  *
- * So one pass over neighbours counts the nodes, and a second one writes them in order, with the path from the root at
- * hand: a node is closed, its subtree and its total known, when a stack leaves it. A look-up per frame in a hash of
- * (parent, frame) was measured at five times the time: each is a cache miss once the tree is larger than the caches.
+ * So one pass over neighbours writes the nodes in order, with the path from the root at hand: a node is closed, its
+ * subtree and its total known, when a stack leaves it. A look-up per frame in a hash of (parent, frame) was measured at
+ * five times the time: each is a cache miss once the tree is larger than the caches. How many nodes there will be is not
+ * counted before: that would miss the caches for each stack a second time, and large arrays grow without being copied.
  */
 #include "core/tree.h"
 #include "core/order.h"
@@ -18,11 +19,12 @@
 typedef struct builder {
     fg_ctx *ctx;
     const fg_profile *p;
-    uint32_t *rank;   /* of a frame in the order of names */
-    uint32_t *order;  /* stacks as the walk meets them */
-    uint32_t *shared; /* frames that a stack has in common with the one before, by place in `order` */
-    uint32_t *path;   /* nodes from the root to the last one written */
+    uint32_t *rank;  /* of a frame in the order of names */
+    uint32_t *order; /* stacks as the walk meets them */
+    uint32_t *path;  /* nodes from the root to the last one written */
+    size_t path_cap;
     struct fg__tree *tree;
+    size_t cap, count; /* nodes */
 } builder;
 
 void fg__tree_free(fg_ctx *ctx, struct fg__tree *tree) {
@@ -81,53 +83,30 @@ static inline const uint32_t *stack_at(const builder *b, size_t place, size_t *n
     return fg__stack_at(p, b->order[place], n);
 }
 
-/* Compare each stack with the one before; sets the number of nodes, the root included, and the greatest depth. */
-static int count_nodes(builder *b, size_t *count, size_t *deepest) {
-    const uint32_t *before = NULL;
-    size_t before_n = 0;
-    *count = 1;
-    *deepest = 0;
-    for (size_t i = 0; i < b->p->stack_count; i++) {
-        size_t n, same = 0;
-        const uint32_t *stack = stack_at(b, i, &n);
-        while (same < n && same < before_n && stack[same] == before[same]) same++;
-        b->shared[i] = (uint32_t)same;
-        *count += n - same;
-        if (n > *deepest) *deepest = n;
-        before = stack;
-        before_n = n;
+/* See that there is room for `need` nodes and for a path of `depth` frames. */
+static int grow_nodes(builder *b, size_t need, size_t depth) {
+    struct fg__tree *tree = b->tree;
+    if (need >= FG__NONE) return fg__fail(b->ctx, FG_ELIMIT, "the tree has more than 4 billion nodes");
+    int err = fg__grow(b->ctx, &b->path, &b->path_cap, depth + 1, sizeof *b->path);
+    if (err || need <= b->cap) return err;
+    uint32_t **links[] = {&tree->parent, &tree->frame, &tree->depth, &tree->end};
+    size_t cap = b->cap; /* each grows from the same to the same */
+    for (size_t i = 0; i < sizeof links / sizeof *links && !err; i++) {
+        cap = b->cap;
+        err = fg__grow(b->ctx, links[i], &cap, need, sizeof **links[i]);
     }
-    if (*count >= FG__NONE) return fg__fail(b->ctx, FG_ELIMIT, "the tree has more than 4 billion nodes");
-    return 0;
+    for (size_t t = 0; t < 2 * b->p->type_count && !err; t++) {
+        int64_t **values = t % 2 ? &tree->self[t / 2] : &tree->total[t / 2];
+        cap = b->cap;
+        err = fg__grow(b->ctx, values, &cap, need, sizeof **values);
+    }
+    if (!err) b->cap = cap;
+    return err;
 }
 
-static int make_arrays(builder *b, size_t count, size_t deepest) {
+static inline void open_node(builder *b, uint32_t frame, uint32_t depth) {
     struct fg__tree *tree = b->tree;
-    b->path = fg__alloc(b->ctx, (deepest + 1) * sizeof *b->path);
-    if (!b->path) return FG_ENOMEM;
-    uint32_t **arrays[] = {&tree->parent, &tree->frame, &tree->depth, &tree->end};
-    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
-        if (!(*arrays[i] = fg__alloc(b->ctx, count * sizeof **arrays[i]))) return FG_ENOMEM;
-    fg_tree *view = &tree->view;
-    *view = (fg_tree){.count = (uint32_t)count,
-                      .type_count = (uint32_t)b->p->type_count,
-                      .max_depth = (uint32_t)deepest,
-                      .parent = tree->parent,
-                      .frame = tree->frame,
-                      .depth = tree->depth,
-                      .end = tree->end};
-    for (size_t t = 0; t < view->type_count; t++) {
-        view->self[t] = tree->self[t] = fg__alloc(b->ctx, count * sizeof *tree->self[t]);
-        view->total[t] = tree->total[t] = fg__alloc(b->ctx, count * sizeof *tree->total[t]);
-        if (!tree->self[t] || !tree->total[t]) return FG_ENOMEM;
-    }
-    if (b->p->part_count && !(tree->node = fg__alloc(b->ctx, b->p->stack_count * sizeof *tree->node)))
-        return FG_ENOMEM;
-    return 0;
-}
-
-static inline void open_node(builder *b, uint32_t node, uint32_t frame, uint32_t depth) {
-    struct fg__tree *tree = b->tree;
+    uint32_t node = (uint32_t)b->count++;
     tree->parent[node] = depth ? b->path[depth - 1] : 0;
     tree->frame[node] = frame;
     tree->depth[node] = depth;
@@ -136,44 +115,83 @@ static inline void open_node(builder *b, uint32_t node, uint32_t frame, uint32_t
 }
 
 /* The nodes of the path below `depth`, the last one being `depth_now` deep, have no more children. */
-static inline void close_nodes(builder *b, size_t depth_now, size_t depth, uint32_t count) {
+static inline void close_nodes(builder *b, size_t depth_now, size_t depth) {
     struct fg__tree *tree = b->tree;
     for (size_t d = depth_now; d > depth; d--) {
         uint32_t node = b->path[d], parent = b->path[d - 1];
-        tree->end[node] = count;
+        tree->end[node] = (uint32_t)b->count;
         for (size_t t = 0; t < b->p->type_count; t++) tree->total[t][parent] += tree->total[t][node];
     }
 }
 
-static void write_nodes(builder *b) {
+static size_t shared_frames(const uint32_t *a, size_t n, const uint32_t *b, size_t m) {
+    size_t same = 0;
+    while (same < n && same < m && a[same] == b[same]) same++;
+    return same;
+}
+
+/* Write the nodes of the stack at a place in the order that the one before, `depth` deep, does not have. */
+static int write_stack(builder *b, size_t place, const uint32_t *stack, size_t n, size_t shared) {
     const fg_profile *p = b->p;
-    uint32_t count = 1;
-    size_t depth = 0;
-    open_node(b, 0, FG_NO_FRAME, 0);
-    for (size_t i = 0; i < p->stack_count; i++) {
+    int err = grow_nodes(b, b->count + n - shared, n);
+    if (err) return err;
+    for (size_t depth = shared; depth < n; depth++) open_node(b, stack[depth], (uint32_t)depth + 1);
+    uint32_t node = b->path[n], id = b->order[place];
+    for (size_t t = 0; t < p->type_count; t++) {
+        b->tree->self[t][node] += p->values[t][id];
+        b->tree->total[t][node] += p->values[t][id];
+    }
+    if (b->tree->node) b->tree->node[id] = node;
+    return 0;
+}
+
+static int write_nodes(builder *b) {
+    const fg_profile *p = b->p;
+    const uint32_t *before = NULL;
+    size_t depth = 0, deepest = 0;
+    int err = grow_nodes(b, 1, 0);
+    if (err) return err;
+    open_node(b, FG_NO_FRAME, 0);
+    for (size_t i = 0; i < p->stack_count && !err; i++) {
         size_t n;
         const uint32_t *stack = stack_at(b, i, &n);
-        close_nodes(b, depth, b->shared[i], count);
-        for (depth = b->shared[i]; depth < n; depth++)
-            open_node(b, count++, stack[depth], (uint32_t)depth + 1);
-        for (size_t t = 0; t < p->type_count; t++) {
-            b->tree->self[t][b->path[n]] += p->values[t][b->order[i]];
-            b->tree->total[t][b->path[n]] += p->values[t][b->order[i]];
-        }
-        if (b->tree->node) b->tree->node[b->order[i]] = b->path[n];
+        size_t shared = shared_frames(stack, n, before, depth);
+        close_nodes(b, depth, shared);
+        err = write_stack(b, i, stack, n, shared);
+        before = stack;
+        depth = n;
+        if (depth > deepest) deepest = depth;
     }
-    close_nodes(b, depth, 0, count);
-    b->tree->end[0] = count;
+    if (err) return err;
+    close_nodes(b, depth, 0);
+    b->tree->end[0] = (uint32_t)b->count;
+    b->tree->view.max_depth = (uint32_t)deepest;
+    return 0;
+}
+
+static void set_view(builder *b) {
+    struct fg__tree *tree = b->tree;
+    fg_tree *view = &tree->view;
+    view->count = (uint32_t)b->count;
+    view->type_count = (uint32_t)b->p->type_count;
+    view->parent = tree->parent;
+    view->frame = tree->frame;
+    view->depth = tree->depth;
+    view->end = tree->end;
+    for (size_t t = 0; t < view->type_count; t++) {
+        view->self[t] = tree->self[t];
+        view->total[t] = tree->total[t];
+    }
 }
 
 static int build(builder *b) {
     int err = order_stacks(b);
-    if (err) return err;
-    size_t count, deepest;
-    b->shared = fg__alloc(b->ctx, b->p->stack_count * sizeof *b->shared);
-    err = b->shared ? count_nodes(b, &count, &deepest) : FG_ENOMEM;
-    if (!err) err = make_arrays(b, count, deepest);
-    if (!err) write_nodes(b);
+    if (!err && b->p->part_count) {
+        b->tree->node = fg__alloc(b->ctx, b->p->stack_count * sizeof *b->tree->node);
+        if (!b->tree->node) err = FG_ENOMEM;
+    }
+    if (!err) err = write_nodes(b);
+    if (!err) set_view(b);
     return err;
 }
 
@@ -182,7 +200,7 @@ int fg_profile_tree(const fg_tree **out, fg_profile *p) {
         builder b = {.ctx = p->ctx, .p = p, .tree = fg__calloc(p->ctx, 1, sizeof *b.tree)};
         if (!b.tree) return FG_ENOMEM;
         int err = build(&b);
-        void *scratch[] = {b.rank, b.order, b.shared, b.path};
+        void *scratch[] = {b.rank, b.order, b.path};
         for (size_t i = 0; i < sizeof scratch / sizeof *scratch; i++) fg_free(p->ctx, scratch[i]);
         if (err) {
             fg__tree_free(p->ctx, b.tree);

@@ -107,32 +107,29 @@ static uint8_t *wanted_frames(lua_State *L, fg_profile *p, int names) {
     return wanted;
 }
 
-/* The profile, its tree (light userdata), names or nil → name → set of the names that call it. */
-static int push_callers(lua_State *L) {
-    fg_profile *p = fg__lua_profile(L, 1);
-    const fg_tree *tree = lua_touserdata(L, 2);
-    const uint8_t *wanted = wanted_frames(L, p, 3);
-    uint32_t *last = lua_newuserdatauv(L, (fg_profile_frame_count(p) + 1) * sizeof *last, 0);
-    memset(last, 0xff, (fg_profile_frame_count(p) + 1) * sizeof *last);
-    lua_newtable(L);
-    for (uint32_t i = 1; i < tree->count; i++) {
-        uint32_t frame = tree->frame[i], caller = tree->frame[tree->parent[i]];
-        if (tree->parent[i] == 0 || caller == frame || last[frame] == caller) continue;
-        last[frame] = caller;
-        if (!wanted[frame] && !wanted[caller]) continue;
-        lua_pushstring(L, fg_profile_frame_at(p, frame).name);
-        if (lua_rawget(L, -2) != LUA_TTABLE) {
-            lua_pop(L, 1);
-            lua_newtable(L);
-            lua_pushstring(L, fg_profile_frame_at(p, frame).name);
-            lua_pushvalue(L, -2);
-            lua_rawset(L, -4);
-        }
-        lua_pushstring(L, fg_profile_frame_at(p, caller).name);
-        lua_pushboolean(L, 1);
-        lua_rawset(L, -3);
+/* Note in the table on top of the stack that `caller` calls `frame`. */
+static void push_call(lua_State *L, const fg_profile *p, uint32_t caller, uint32_t frame) {
+    lua_pushstring(L, fg_profile_frame_at(p, frame).name);
+    if (lua_rawget(L, -2) != LUA_TTABLE) {
         lua_pop(L, 1);
+        lua_newtable(L);
+        lua_pushstring(L, fg_profile_frame_at(p, frame).name);
+        lua_pushvalue(L, -2);
+        lua_rawset(L, -4);
     }
+    lua_pushstring(L, fg_profile_frame_at(p, caller).name);
+    lua_pushboolean(L, 1);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+}
+
+/* Calls (light userdata), how many, the profile → name → set of the names that call it. */
+static int push_calls(lua_State *L) {
+    const fg__call_pair *calls = lua_touserdata(L, 1);
+    lua_Integer n = lua_tointeger(L, 2);
+    const fg_profile *p = fg__lua_profile(L, 3);
+    lua_newtable(L);
+    for (lua_Integer i = 0; i < n; i++) push_call(L, p, calls[i].caller, calls[i].callee);
     return 1;
 }
 
@@ -145,16 +142,20 @@ static int push_callers(lua_State *L) {
  * @usage for caller in pairs(p:callers().malloc or {}) do print(caller) end
  */
 static int callers(lua_State *L) {
-    const fg_tree *tree;
-    int err = fg_profile_tree(&tree, fg__lua_profile(L, 1));
-    if (err) return fg__lua_fail(L, err);
+    fg_profile *p = fg__lua_profile(L, 1);
     lua_settop(L, 2);
-    lua_pushcfunction(L, push_callers);
+    const uint8_t *wanted = wanted_frames(L, p, 2);
+    fg__call_pair *calls;
+    size_t n;
+    int err = fg__calls(&calls, &n, p, wanted);
+    if (err) return fg__lua_fail(L, err);
+    lua_pushcfunction(L, push_calls);
+    lua_pushlightuserdata(L, calls);
+    lua_pushinteger(L, (lua_Integer)n);
     lua_pushvalue(L, 1);
-    lua_pushlightuserdata(L, (void *)tree);
-    lua_pushvalue(L, 2);
-    lua_call(L, 3, 1);
-    return 1;
+    int status = lua_pcall(L, 3, 1, 0);
+    fg_free(fg_profile_ctx(p), calls);
+    return status == LUA_OK ? 1 : lua_error(L);
 }
 
 /* ---- metadata ------------------------------------------------------------------------------------------ */
