@@ -20,7 +20,8 @@
 enum {
     CHUNK = 64 << 10, /* the first one decides whether counts are one column or two */
     LINE_MAX_BYTES = 64 << 20,
-    PROBED_LINES = 16
+    PROBED_LINES = 16,
+    AT_ONCE = 16 /* frames that are looked up together */
 };
 
 /* A line of the chunk; its frames are frames[from … from + n). */
@@ -173,18 +174,34 @@ static int new_frame(uint32_t *out, reader *r, const char *text, uint32_t n) {
     return err ? err : fg__frame_intern(out, p, &frame);
 }
 
-static inline int find_frame(uint32_t *out, reader *r, const uint8_t *text, const uint8_t *end) {
-    fg__word word;
-    fg__word_load(&word, text, (uint32_t)(end - text), r->in->end);
-    uint64_t hash = fg__word_hash(&word);
-    const fg__word *known = fg__words_find(&r->words, &word, hash);
+static inline int find_frame(uint32_t *out, reader *r, fg__word *word, uint64_t hash) {
+    const fg__word *known = fg__words_find(&r->words, word, hash);
     if (FG__LIKELY(known != NULL)) {
         *out = known->value;
         return 0;
     }
-    int err = new_frame(&word.value, r, (const char *)text, word.n);
-    *out = word.value;
-    return err ? err : fg__words_add(r->p->ctx, &r->words, &word, hash);
+    int err = new_frame(&word->value, r, (const char *)word->text, word->n);
+    *out = word->value;
+    return err ? err : fg__words_add(r->p->ctx, &r->words, word, hash);
+}
+
+/*
+ * The frames from `at` on, whose texts end at `marks`. Names are more than the first cache holds: those of some frames
+ * are asked for before the first one is looked at.
+ */
+static int find_frames(uint32_t *frames, reader *r, const uint8_t *at, const uint8_t *const *ends, size_t n) {
+    fg__word words[AT_ONCE];
+    uint64_t hashes[AT_ONCE];
+    for (size_t i = 0; i < n; i++) {
+        fg__word_load(&words[i], at, (uint32_t)(ends[i] - at), r->in->end);
+        hashes[i] = fg__word_hash(&words[i]);
+        fg__words_prefetch_slot(&r->words, hashes[i]);
+        at = ends[i] + 1;
+    }
+    for (size_t i = 0; i < n; i++) fg__words_prefetch(&r->words, hashes[i]);
+    int err = 0;
+    for (size_t i = 0; i < n && !err; i++) err = find_frame(&frames[i], r, &words[i], hashes[i]);
+    return err;
 }
 
 /* ---- lines --------------------------------------------------------------------------------------------- */
@@ -219,11 +236,14 @@ static int read_frames(reader *r, line *l, const uint8_t *text, const span *now,
     uint32_t *frames = r->frames + r->frame_count;
     if (known) memcpy(frames, r->frames + l[-1].from, known * sizeof *frames);
     const uint8_t *at = text + (known ? now->marks[known - 1] + 1 : now->from);
-    for (size_t i = known; i <= last; i++) {
-        const uint8_t *to = i < last ? text + now->marks[i] : end;
-        int err = find_frame(&frames[i], r, at, to);
+    for (size_t i = known; i <= last;) {
+        const uint8_t *ends[AT_ONCE];
+        size_t n = 0;
+        for (; n < AT_ONCE && i + n <= last; n++) ends[n] = i + n < last ? text + now->marks[i + n] : end;
+        int err = find_frames(frames + i, r, at, ends, n);
         if (err) return err;
-        at = to + 1;
+        at = ends[n - 1] + 1;
+        i += n;
     }
     l->from = r->frame_count;
     l->n = last + 1;

@@ -78,6 +78,17 @@ static inline const fg__word *fg__words_find(const fg__words *words, const fg__w
     return NULL;
 }
 
+/* For looking up several words at once: what a find will look at first, and then what it finds there. */
+static inline void fg__words_prefetch_slot(const fg__words *words, uint64_t hash) {
+    if (words->index.slots) __builtin_prefetch(&words->index.slots[fg__table_first(&words->index, hash)]);
+}
+static inline void fg__words_prefetch(const fg__words *words, uint64_t hash) {
+    uint32_t id = fg__table_id(&words->index, fg__table_first(&words->index, hash));
+    if (id == FG__NONE) return;
+    __builtin_prefetch(&words->list[id]);
+    __builtin_prefetch((const char *)&words->list[id] + FG__WORD_HEAD);
+}
+
 /* Add a word that is not there yet, with its value. */
 int fg__words_add(fg_ctx *ctx, fg__words *words, const fg__word *word, uint64_t hash);
 void fg__words_free(fg_ctx *ctx, fg__words *words);
