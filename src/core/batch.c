@@ -39,7 +39,7 @@ static void fetch(const fg__batch *b) {
     }
     for (size_t i = 0; i < b->count; i++) {
         if (likely[i] == FG__NONE) continue;
-        fg__stack_fetch(b->to, likely[i]);
+        fg__stack_fetch(b->to, likely[i], 0);
         for (size_t t = 0; t < b->to->type_count; t++) __builtin_prefetch(&b->to->values[t][likely[i]], 1);
     }
 }

@@ -257,14 +257,14 @@ static inline uint32_t fg__stack_likely(const fg_profile *p, uint64_t hash) {
 int fg__stack_append(fg_profile *p, const uint32_t *frames, size_t n, const int64_t *values, uint32_t *id);
 /*
  * For walks over stacks in an order that is not theirs, where nearly each is a cache miss: fetch the entry that says
- * where a stack is, 2 * FG__AHEAD places before it is needed, and its frames, FG__AHEAD places before.
+ * where a stack is, 2 * FG__AHEAD places before it is needed, and its frames from `at` on, FG__AHEAD places before.
  */
 enum { FG__AHEAD = 16 };
 static inline void fg__stack_fetch_start(const fg_profile *p, uint32_t i) {
     __builtin_prefetch(&p->stack_start[i]);
 }
-static inline void fg__stack_fetch(const fg_profile *p, uint32_t i) {
-    __builtin_prefetch(&p->stack_frames[p->stack_start[i]]);
+static inline void fg__stack_fetch(const fg_profile *p, uint32_t i, size_t at) {
+    __builtin_prefetch(&p->stack_frames[p->stack_start[i] + at]);
 }
 /* Add more to a stack that is there already. */
 int fg__stack_bump(fg_profile *p, uint32_t id, const int64_t *values);

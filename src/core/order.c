@@ -16,7 +16,6 @@ typedef struct item {
     uint32_t stack;
 } item;
 
-/* Items from … to are equal in the frames before `at`, and in the bits of their keys above `shift` + RADIX_BITS. */
 /* Items from … to, which are equal in the bits of their keys above `shift` + RADIX_BITS. */
 typedef struct range {
     uint32_t from, to, shift;
@@ -126,7 +125,7 @@ static void load_keys(sorter *s, range r, size_t at) {
     for (size_t i = r.from; i < r.to; i++) {
         if (i + 2 * FG__AHEAD < s->count) {
             fg__stack_fetch_start(s->p, s->items[i + 2 * FG__AHEAD].stack);
-            fg__stack_fetch(s->p, s->items[i + FG__AHEAD].stack);
+            fg__stack_fetch(s->p, s->items[i + FG__AHEAD].stack, at);
         }
         s->items[i].key = key_of(s, s->items[i].stack, at);
     }

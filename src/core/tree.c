@@ -74,11 +74,14 @@ static int order_stacks(builder *b) {
 
 /* ---- nodes --------------------------------------------------------------------------------------------- */
 
+/* Those behind are asked for meanwhile, and their values. */
 static inline const uint32_t *stack_at(const builder *b, size_t place, size_t *n) {
     const fg_profile *p = b->p;
     if (place + 2 * FG__AHEAD < p->stack_count) {
+        uint32_t ahead = b->order[place + FG__AHEAD];
         fg__stack_fetch_start(p, b->order[place + 2 * FG__AHEAD]);
-        fg__stack_fetch(p, b->order[place + FG__AHEAD]);
+        fg__stack_fetch(p, ahead, 0);
+        for (size_t t = 0; t < p->type_count; t++) __builtin_prefetch(&p->values[t][ahead]);
     }
     return fg__stack_at(p, b->order[place], n);
 }
