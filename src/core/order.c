@@ -31,6 +31,7 @@ typedef struct sorter {
     const uint32_t *inner, *last;
     uint32_t bits, frames_per_key;
     item *items, *spare;
+    uint32_t *places; /* scratch */
     size_t count;
     ranges todo;  /* of the range at hand */
     ranges equal; /* equal in all frames up to now: for the next round */
@@ -120,14 +121,24 @@ static int sort_range(sorter *s, range r) {
     return err;
 }
 
-/* Give the items of a range their keys from frame `at` on. The stacks of those behind are asked for meanwhile. */
-static void load_keys(sorter *s, range r, size_t at) {
-    for (size_t i = r.from; i < r.to; i++) {
-        if (i + 2 * FG__AHEAD < s->count) {
-            fg__stack_fetch_start(s->p, s->items[i + 2 * FG__AHEAD].stack);
-            fg__stack_fetch(s->p, s->items[i + FG__AHEAD].stack, at);
+/* The places of all items in the ranges, and how many they are. */
+static size_t list_places(sorter *s, const ranges *of) {
+    size_t n = 0;
+    for (size_t i = 0; i < of->count; i++)
+        for (uint32_t place = of->list[i].from; place < of->list[i].to; place++) s->places[n++] = place;
+    return n;
+}
+
+/* Give the items in the ranges their keys from frame `at` on. The stacks of those behind are asked for meanwhile. */
+static void load_keys(sorter *s, const ranges *of, size_t at) {
+    size_t n = list_places(s, of);
+    for (size_t i = 0; i < n; i++) {
+        if (i + 2 * FG__AHEAD < n) {
+            fg__stack_fetch_start(s->p, s->items[s->places[i + 2 * FG__AHEAD]].stack);
+            fg__stack_fetch(s->p, s->items[s->places[i + FG__AHEAD]].stack, at);
         }
-        s->items[i].key = key_of(s, s->items[i].stack, at);
+        item *it = &s->items[s->places[i]];
+        it->key = key_of(s, it->stack, at);
     }
 }
 
@@ -137,7 +148,7 @@ static int sort(sorter *s) {
     for (size_t at = 0; s->equal.count && !err; at += s->frames_per_key) {
         ranges now = s->equal;
         s->equal = (ranges){0};
-        for (size_t i = 0; i < now.count; i++) load_keys(s, now.list[i], at);
+        load_keys(s, &now, at);
         for (size_t i = 0; i < now.count && !err; i++) err = sort_range(s, now.list[i]);
         fg_free(s->p->ctx, now.list);
     }
@@ -146,7 +157,7 @@ static int sort(sorter *s) {
 
 int fg__stack_order(uint32_t *order, size_t n, const fg_profile *p, const uint32_t *inner,
                     const uint32_t *last, uint32_t ranks) {
-    sorter s = {.p = p, .inner = inner, .last = last, .bits = 1, .count = n};
+    sorter s = {.p = p, .inner = inner, .last = last, .bits = 1, .count = n, .places = order};
     while ((uint64_t)ranks >> s.bits) s.bits++;
     s.frames_per_key = KEY_BITS / s.bits;
     s.items = fg__alloc(p->ctx, n * sizeof *s.items);
