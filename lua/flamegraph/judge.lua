@@ -148,8 +148,12 @@ local function callers_of(sides, names)
   for _, side in pairs(sides) do
     for _, run in ipairs(side) do
       for name, callers in pairs(run.named:callers(names)) do
-        all[name] = all[name] or {}
-        for caller in pairs(callers) do all[name][caller] = true end
+        local known = all[name]
+        if known then
+          for caller in pairs(callers) do known[caller] = true end
+        else
+          all[name] = callers
+        end
       end
     end
   end

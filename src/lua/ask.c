@@ -107,29 +107,50 @@ static uint8_t *wanted_frames(lua_State *L, fg_profile *p, int names) {
     return wanted;
 }
 
-/* Note in the table on top of the stack that `caller` calls `frame`. */
-static void push_call(lua_State *L, const fg_profile *p, uint32_t caller, uint32_t frame) {
+/* Where things are on the Lua stack while calls become tables. NAMES and SETS are by frame id + 1, so that each name is
+ * made a string, and its set is looked up, once for each frame and not for each call. */
+enum { CALLS = 1, CALL_COUNT, CALLED_PROFILE, RESULT, NAMES, SETS };
+
+static void push_name(lua_State *L, const fg_profile *p, uint32_t frame) {
+    if (lua_rawgeti(L, NAMES, (lua_Integer)frame + 1) != LUA_TNIL) return;
+    lua_pop(L, 1);
     lua_pushstring(L, fg_profile_frame_at(p, frame).name);
-    if (lua_rawget(L, -2) != LUA_TTABLE) {
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, NAMES, (lua_Integer)frame + 1);
+}
+
+/* The set of the names that call a frame of this name. */
+static void push_set(lua_State *L, const fg_profile *p, uint32_t frame) {
+    if (lua_rawgeti(L, SETS, (lua_Integer)frame + 1) != LUA_TNIL) return;
+    lua_pop(L, 1);
+    push_name(L, p, frame);
+    lua_pushvalue(L, -1);
+    if (lua_rawget(L, RESULT) == LUA_TNIL) { /* frames of one name share theirs */
         lua_pop(L, 1);
         lua_newtable(L);
-        lua_pushstring(L, fg_profile_frame_at(p, frame).name);
         lua_pushvalue(L, -2);
-        lua_rawset(L, -4);
+        lua_pushvalue(L, -2);
+        lua_rawset(L, RESULT);
     }
-    lua_pushstring(L, fg_profile_frame_at(p, caller).name);
-    lua_pushboolean(L, 1);
-    lua_rawset(L, -3);
-    lua_pop(L, 1);
+    lua_remove(L, -2);
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, SETS, (lua_Integer)frame + 1);
 }
 
 /* Calls (light userdata), how many, the profile → name → set of the names that call it. */
 static int push_calls(lua_State *L) {
-    const fg__call_pair *calls = lua_touserdata(L, 1);
-    lua_Integer n = lua_tointeger(L, 2);
-    const fg_profile *p = fg__lua_profile(L, 3);
-    lua_newtable(L);
-    for (lua_Integer i = 0; i < n; i++) push_call(L, p, calls[i].caller, calls[i].callee);
+    const fg__call_pair *calls = lua_touserdata(L, CALLS);
+    lua_Integer n = lua_tointeger(L, CALL_COUNT);
+    const fg_profile *p = fg__lua_profile(L, CALLED_PROFILE);
+    for (int i = RESULT; i <= SETS; i++) lua_newtable(L);
+    for (lua_Integer i = 0; i < n; i++) {
+        push_set(L, p, calls[i].callee);
+        push_name(L, p, calls[i].caller);
+        lua_pushboolean(L, 1);
+        lua_rawset(L, -3);
+        lua_pop(L, 1);
+    }
+    lua_settop(L, RESULT);
     return 1;
 }
 
