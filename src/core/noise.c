@@ -142,29 +142,39 @@ static double larger(const work *w, size_t i) {
     return fmax((double)w->tree->total[0][i], (double)w->tree->total[1][i] * w->factor);
 }
 
-/* Standard errors of the changes. */
-static void set_errors(const work *w, double *errors) {
-    double grain[] = {fg_meta_real(w->p, "grain_before"), fg_meta_real(w->p, "grain_after")};
-    for (size_t i = 0; i < w->tree->count; i++) {
-        double before = (double)w->tree->total[0][i], after = (double)w->tree->total[1][i];
-        double between = w->dispersion && w->df > 0 ? w->dispersion[i] / w->df : 0;
-        errors[i] =
-            sqrt(fmax(between, grain[0]) * before + w->factor * w->factor * fmax(between, grain[1]) * after);
-    }
-}
-
-/* A caller with one callee that has all its cost asks the same question as that one. */
+/* A caller with one callee that has all its cost asks the same question as that one, and gets the same answer. */
 static bool is_asked(const work *w, size_t i) {
     size_t above = w->tree->parent[i];
     return i == 0 || w->tree->total[0][i] != w->tree->total[0][above] ||
            w->tree->total[1][i] != w->tree->total[1][above];
 }
 
+/* Without fmax's care for NaN, of which there is none, it is no call. */
+static inline double max(double a, double b) {
+    return a > b ? a : b;
+}
+
+/* Standard errors of the changes of the nodes that ask, and how many these are; INFINITY for the others. */
+static size_t set_errors(const work *w, double *errors) {
+    double grain[] = {fg_meta_real(w->p, "grain_before"), fg_meta_real(w->p, "grain_after")};
+    size_t asked = 0;
+    for (size_t i = 0; i < w->tree->count; i++) {
+        errors[i] = INFINITY;
+        if (!is_asked(w, i)) continue;
+        asked++;
+        double before = (double)w->tree->total[0][i], after = (double)w->tree->total[1][i];
+        double between = w->dispersion && w->df > 0 ? w->dispersion[i] / w->df : 0;
+        errors[i] =
+            sqrt(max(between, grain[0]) * before + w->factor * w->factor * max(between, grain[1]) * after);
+    }
+    return asked;
+}
+
 static size_t count_beyond(const work *w, const double *errors, double quantile) {
     size_t n = 0;
     for (size_t i = 0; i < w->tree->count; i++) {
         double change = fabs((double)w->tree->total[1][i] * w->factor - (double)w->tree->total[0][i]);
-        n += change > quantile * errors[i] && is_asked(w, i);
+        n += change > quantile * errors[i];
     }
     return n;
 }
@@ -175,11 +185,9 @@ static double quantile_of(const work *w, double share) {
 }
 
 /* Going down from all: as many as are beyond the quantile for so many, until these are the same. */
-static double choose_quantile(const work *w, const double *errors) {
-    size_t asked = 0, found;
-    for (size_t i = 0; i < w->tree->count; i++) asked += is_asked(w, i);
+static double choose_quantile(const work *w, const double *errors, size_t asked) {
     double quantile;
-    for (found = asked; found > 0;) {
+    for (size_t found = asked; found > 0;) {
         quantile = quantile_of(w, (double)found / (double)asked);
         size_t beyond = count_beyond(w, errors, quantile);
         if (beyond >= found) return quantile;
@@ -192,9 +200,11 @@ static int fill(uint8_t **out, const work *w) {
     double *errors = fg__alloc(w->ctx, w->tree->count * sizeof *errors);
     uint8_t *margins = fg__alloc(w->ctx, w->tree->count);
     if (errors && margins) {
-        set_errors(w, errors);
-        double quantile = choose_quantile(w, errors);
-        for (size_t i = 0; i < w->tree->count; i++) margins[i] = step_of(quantile * errors[i], larger(w, i));
+        size_t asked = set_errors(w, errors);
+        double quantile = choose_quantile(w, errors, asked);
+        for (size_t i = 0; i < w->tree->count; i++)
+            margins[i] = isinf(errors[i]) ? margins[w->tree->parent[i]]
+                                          : step_of(quantile * errors[i], larger(w, i));
         *out = margins;
     }
     fg_free(w->ctx, errors);

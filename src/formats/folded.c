@@ -174,15 +174,15 @@ static int new_frame(uint32_t *out, reader *r, const char *text, uint32_t n) {
     return err ? err : fg__frame_intern(out, p, &frame);
 }
 
-static inline int find_frame(uint32_t *out, reader *r, fg__word *word, uint64_t hash) {
-    const fg__word *known = fg__words_find(&r->words, word, hash);
+static inline int find_frame(uint32_t *out, reader *r, fg__sought *sought, uint64_t hash) {
+    const fg__word *known = fg__words_find(&r->words, sought, hash);
     if (FG__LIKELY(known != NULL)) {
         *out = known->value;
         return 0;
     }
-    int err = new_frame(&word->value, r, (const char *)word->text, word->n);
-    *out = word->value;
-    return err ? err : fg__words_add(r->p->ctx, &r->words, word, hash);
+    int err = new_frame(out, r, (const char *)sought->text, sought->word.n);
+    sought->word.value = *out;
+    return err ? err : fg__words_add(r->p->ctx, &r->words, sought, hash);
 }
 
 /*
@@ -190,7 +190,7 @@ static inline int find_frame(uint32_t *out, reader *r, fg__word *word, uint64_t 
  * are asked for before the first one is looked at.
  */
 static int find_frames(uint32_t *frames, reader *r, const uint8_t *at, const uint8_t *const *ends, size_t n) {
-    fg__word words[AT_ONCE];
+    fg__sought words[AT_ONCE];
     uint64_t hashes[AT_ONCE];
     for (size_t i = 0; i < n; i++) {
         fg__word_load(&words[i], at, (uint32_t)(ends[i] - at), r->in->end);
