@@ -18,11 +18,12 @@ enum { FG__BATCH = 64 };
 typedef struct fg__batch {
     fg_profile *to;
     const fg_profile *from;
-    const int *column; /* value type t of `from` goes to column[t], negative: nowhere; NULL: each to its own */
-    int64_t scale;     /* what values are multiplied with; 0: as they are */
-    uint32_t *ids;     /* ids[i] is set to what stack i of `from` is in `to`; NULL: nobody asks */
-    uint32_t run;      /* of a diff: whose parts these are; FG__NONE: nobody's */
-    bool fresh;        /* no two stacks are the same, and `to` had none: nothing is looked up */
+    const int
+        *column;   /* value type t of `from` goes to column[t], negative: nowhere; NULL: each to its own */
+    int64_t scale; /* what values are multiplied with; 0: as they are */
+    uint32_t *ids; /* ids[i] is set to what stack i of `from` is in `to`; NULL: nobody asks */
+    uint32_t run;  /* of a diff: whose parts these are; FG__NONE: nobody's */
+    bool fresh;    /* no two stacks are the same, and `to` had none: nothing is looked up */
 
     uint32_t *frames;
     size_t n, cap;

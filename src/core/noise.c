@@ -203,8 +203,8 @@ static int fill(uint8_t **out, const work *w) {
         size_t asked = set_errors(w, errors);
         double quantile = choose_quantile(w, errors, asked);
         for (size_t i = 0; i < w->tree->count; i++)
-            margins[i] = isinf(errors[i]) ? margins[w->tree->parent[i]]
-                                          : step_of(quantile * errors[i], larger(w, i));
+            margins[i] =
+                isinf(errors[i]) ? margins[w->tree->parent[i]] : step_of(quantile * errors[i], larger(w, i));
         *out = margins;
     }
     fg_free(w->ctx, errors);
