@@ -33,6 +33,7 @@ typedef struct writer {
     uint32_t *order;   /* stacks by text */
     size_t stack_count;
     uint32_t rank_count;
+    struct beginning *beginning;
 } writer;
 
 /* ---- labels -------------------------------------------------------------------------------------------- */
@@ -143,15 +144,53 @@ static bool same_text(const writer *w, uint32_t a, uint32_t b) {
     return n == 0 || (at + 1 == n && w->rank[1][x[at]] == w->rank[1][y[at]]);
 }
 
+/*
+ * The text of the stack that was written last, as far as it fits. Sorted stacks begin alike: what two have in common is
+ * copied as a whole, and not frame by frame.
+ */
+enum { KEPT = 64 << 10 };
+struct beginning {
+    char text[KEPT];
+    struct {
+        uint32_t frame, end;
+    } frames[KEPT / 2]; /* a frame's text and what is in front of it are two bytes at least */
+    size_t count;
+};
+
+static size_t label_size(const label *l) {
+    return l->n + (*l->annotation ? FG__ANNOTATION : 0);
+}
+
+static void write_label(fg_out *out, const label *l) {
+    fg__out_bytes(out, l->text, l->n);
+    if (*l->annotation) fg__out_bytes(out, l->annotation, FG__ANNOTATION);
+}
+
+/* Frame `i` of a stack behind the `used` bytes; returns how many there are then, or 0: it does not fit. */
+static size_t keep_label(struct beginning *b, size_t i, uint32_t frame, const label *l, size_t used) {
+    if (label_size(l) >= KEPT - used || i == KEPT / 2) return 0;
+    if (i) b->text[used++] = ';';
+    memcpy(b->text + used, l->text, l->n);
+    if (*l->annotation) memcpy(b->text + used + l->n, l->annotation, FG__ANNOTATION);
+    used += label_size(l);
+    b->frames[i].frame = frame;
+    b->frames[i].end = (uint32_t)used;
+    return used;
+}
+
 static void write_stack(fg_out *out, const writer *w, uint32_t stack) {
-    size_t n;
+    struct beginning *b = w->beginning;
+    size_t n, i = 0, used = 0, more;
     const uint32_t *frames = fg__stack_at(w->p, stack, &n);
     if (n == 0) fg__out_text(out, "[no stack]"); /* a line without text would not be one */
-    for (size_t i = 0; i < n; i++) {
-        const label *l = &w->labels[frames[i]];
+    while (i < n && i < b->count && b->frames[i].frame == frames[i]) i++;
+    if (i) used = b->frames[i - 1].end;
+    for (; i < n && (more = keep_label(b, i, frames[i], &w->labels[frames[i]], used)); i++) used = more;
+    b->count = i;
+    fg__out_bytes(out, b->text, used);
+    for (; i < n; i++) {
         if (i) fg__out_char(out, ';');
-        fg__out_bytes(out, l->text, l->n);
-        if (*l->annotation) fg__out_bytes(out, l->annotation, FG__ANNOTATION);
+        write_label(out, &w->labels[frames[i]]);
     }
 }
 
@@ -181,8 +220,12 @@ int fg__folded_write(fg_out *out, fg_profile *p, const fg_write_options *options
     int err = make_labels(&w);
     if (!err) err = rank_keys(&w);
     if (!err) err = fg__stack_order(w.order, w.stack_count, p, w.rank[0], w.rank[1], w.rank_count);
-    if (!err) write_lines(out, &w);
-    void *owned[] = {w.labels, w.rank[0], w.rank[1], w.order};
+    if (!err && !(w.beginning = fg__alloc(p->ctx, sizeof *w.beginning))) err = FG_ENOMEM;
+    if (!err) {
+        w.beginning->count = 0;
+        write_lines(out, &w);
+    }
+    void *owned[] = {w.labels, w.rank[0], w.rank[1], w.order, w.beginning};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) fg_free(p->ctx, owned[i]);
     fg__arena_free(p->ctx, &w.texts);
     return err ? err : fg__out_status(out);

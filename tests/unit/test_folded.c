@@ -191,6 +191,30 @@ static void deep_stacks_are_read(void **state) {
     free(text);
 }
 
+/* What lines have in common is kept, up to 64 KiB: here they go on behind that, before it, and just there. */
+static void long_lines_that_begin_alike_are_written_whole(void **state) {
+    (void)state;
+    enum { FRAMES = 16, LONG = 4094, PADS = 24, LINES = 4 };
+    static const char *const ends[LINES] = {" 1\n", ";y 2\n", ";y;z 3\n", ";yy 4\n"};
+    char *text = malloc(LINES * (FRAMES * (LONG + 1) + PADS + 16)), *pad = malloc(PADS + 1);
+    for (size_t length = 1; length <= PADS; length++) {
+        size_t n = 0;
+        memset(pad, 'x', length);
+        for (size_t line = 0; line < LINES; line++) {
+            for (int i = 0; i < FRAMES; i++, n += LONG + 1) {
+                memset(text + n, 'a' + i, LONG);
+                text[n + LONG] = ';';
+            }
+            n += (size_t)sprintf(text + n, "%.*s%s", (int)length, pad, ends[line]);
+        }
+        char *out = again(text, n);
+        assert_true(strcmp(out, text) == 0);
+        free(out);
+    }
+    free(text);
+    free(pad);
+}
+
 static void a_profile_that_cannot_be_told_apart_is_merged(void **state) {
     (void)state;
     fg_profile *p = new_profile("cpu", "nanoseconds");
@@ -392,6 +416,7 @@ int main(void) {
         cmocka_unit_test(what_is_wrong_is_said),
         cmocka_unit_test(columns_do_not_change_midway),
         cmocka_unit_test(deep_stacks_are_read),
+        cmocka_unit_test(long_lines_that_begin_alike_are_written_whole),
         cmocka_unit_test(a_profile_that_cannot_be_told_apart_is_merged),
         cmocka_unit_test(a_name_cannot_make_a_comment),
         cmocka_unit_test(lines_are_in_the_order_of_their_text),

@@ -47,6 +47,20 @@ static void many_large_blocks_are_apart(void **state) {
     }
 }
 
+/* Where nobody writes zeros, there are zeros: in mappings that others have had before, too. */
+static void zeroed_blocks_are_zero(void **state) {
+    (void)state;
+    static const size_t sizes[] = {100, 2097151, 2097152, 5000000};
+    for (size_t i = 0; i < 2 * sizeof sizes / sizeof *sizes; i++) {
+        size_t size = sizes[i / 2];
+        uint8_t *block = fg__calloc(ctx, size, 1);
+        for (size_t at = 0; at < size; at++)
+            if (block[at]) fail_msg("byte %zu of %zu is not 0", at, size);
+        fill(block, 0, size);
+        fg_free(ctx, block);
+    }
+}
+
 static void what_cannot_be_is_refused(void **state) {
     (void)state;
     assert_null(fg__default_alloc(NULL, NULL, SIZE_MAX));
@@ -66,6 +80,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks_keep_their_bytes),
         cmocka_unit_test(many_large_blocks_are_apart),
+        cmocka_unit_test(zeroed_blocks_are_zero),
         cmocka_unit_test(what_cannot_be_is_refused),
     };
     return cmocka_run_group_tests(tests, open_ctx, close_ctx);
