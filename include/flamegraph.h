@@ -185,7 +185,7 @@ FG_API int64_t fg_profile_total(const fg_profile *p, size_t type);
  *           units (of work that was done: requests, iterations)
  *   real    factor (what the column `after` of a diff is multiplied with before it is compared),
  *           grain_before, grain_after (of a diff: the value of one sample; 0: not known)
- * An unset text is "", an unset number 0.
+ * An unset text is "", an unset number 0: fg_meta_has tells "none were lost" from "nobody counted".
  */
 FG_API int fg_meta_set_text(fg_profile *p, const char *key, const char *text);
 FG_API int fg_meta_set_number(fg_profile *p, const char *key, int64_t number);
@@ -195,6 +195,8 @@ FG_API int fg_meta_set_real(fg_profile *p, const char *key, double real);
 FG_API const char *fg_meta_text(const fg_profile *p, const char *key);
 FG_API int64_t fg_meta_number(const fg_profile *p, const char *key);
 FG_API double fg_meta_real(const fg_profile *p, const char *key);
+/** Whether a key was set, a number to 0 perhaps. */
+FG_API bool fg_meta_has(const fg_profile *p, const char *key);
 /** The name of key `i` and its type (FG_META_…), or NULL past the last. */
 FG_API const char *fg_meta_key(size_t i, int *type);
 enum { FG_META_TEXT, FG_META_NUMBER, FG_META_REAL };
@@ -205,7 +207,10 @@ FG_API int fg_profile_note(fg_profile *p, const char *format, ...) FG_PRINTF(2, 
 /** Note `i`, or NULL past the last. Owned by the profile. */
 FG_API const char *fg_profile_note_at(const fg_profile *p, size_t i);
 
-/** The quality record: how far a picture of this profile can be trusted. */
+/**
+ * The quality record: how far a picture of this profile can be trusted. What is 0 may be not known: most formats do not
+ * tell of losses, and fg_meta_has(p, "lost") says whether this profile does.
+ */
 typedef struct fg_quality {
     int64_t samples;   /**< taken; 0: not known */
     int64_t lost;      /**< taken by the kernel or runtime, but never seen */

@@ -1,5 +1,7 @@
 local fg = require "flamegraph"
+local costs = require "flamegraph.costs"
 local engines = require "flamegraph.engines"
+local hold = require "flamegraph.hold"
 
 -- What each runtime's memory is asked of, where nobody says.
 local languages = { python = "python", node = "node", bun = "node", go = "go", native = "native" }
@@ -19,20 +21,26 @@ local function warn(args, text)
   fg.log("process %d: %s", args.pid, text)
 end
 
+-- What is turned on for one profile must not be turned off by another.
+local function alone(args, options)
+  local held <close>, message, code = hold.take(args.pid)
+  if not held then return nil, message, code end
+  return fg.sample(options)
+end
+
 local function tracemalloc(args)
-  warn(args, ("tracemalloc slows its allocations while it is on: 5 times with --depth 1, 12 with 16, 20 with 25 (%d "
-    .. "now)"):format(args.depth))
-  return fg.sample {
+  warn(args, ("%s (%d now)"):format(costs.tracemalloc(), args.depth))
+  return alone(args, {
     sampler = "tracemalloc", pid = args.pid, duration = args.duration, depth = args.depth, growth = args.growth,
     timeout = args.timeout,
-  }
+  })
 end
 
 local function jemalloc(args)
   if args.live then return nil, "--live is of malloc: jemalloc's own profile is what is in use already", "INVAL" end
-  return fg.sample {
+  return alone(args, {
     sampler = "jemalloc", pid = args.pid, duration = args.duration, growth = args.growth, timeout = args.timeout,
-  }
+  })
 end
 
 local function malloc(args)
@@ -40,8 +48,7 @@ local function malloc(args)
     return nil, "what malloc gives is seen, not what is freed: --growth takes --live, jemalloc, Python or --url",
       "INVAL"
   end
-  warn(args, args.live and "each of its allocations takes 12 microseconds longer until it is freed"
-    or "each of its allocations takes 1.5 microseconds longer while it is watched, 5 with --period 1")
+  warn(args, args.live and costs.live() or costs.malloc())
   return fg.sample {
     sampler = "malloc", pid = args.pid, duration = args.duration, period = args.period, live = args.live,
     growth = args.growth,
@@ -164,8 +171,9 @@ return fg.collector {
     engines.argument(native),
     { "growth", type = "boolean", help = "compare what is in use at two moments" },
     { "live", type = "boolean", help = "malloc: what is allocated from now on and not freed again, until the end" },
-    { "period", type = "integer", min = 1, max = 1 << 30, default = 100,
-      help = "malloc: one allocation of so many is a sample, of the next prime number of them" },
+    { "period", type = "integer", min = 1, max = 1 << 30,
+      help = "malloc: one allocation of so many is a sample, of the next prime number of them; otherwise all are, as long "
+        .. "as that makes no more than 2000 samples a second, and then fewer; with --live 100" },
     { "timeout", type = "duration", default = "10s",
       help = "Python, jemalloc: how long to wait for a moment at which the process can be asked safely" },
     { "depth", type = "integer", min = 1, max = 1000, default = 16, help = "Python: frames of each stack, at most" },

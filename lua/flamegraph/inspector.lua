@@ -6,9 +6,11 @@
 --        ▼
 --   the port is free? the handler of SIGUSR1 is Node's own? ──▶ signal ──▶ a new socket of the process ──▶ session
 --
--- A port proves nothing by its number: only sockets that the process itself holds are asked, in its own network.
+-- A port proves nothing by its number: only sockets that the process itself holds are asked, in its own network. Who
+-- opens it holds the process alone (hold.lua), as closing it ends the sessions of others.
 
 local check = require "flamegraph.check"
+local hold = require "flamegraph.hold"
 local http = require "flamegraph.http"
 local json = require "flamegraph.json"
 local loop = require "flamegraph.loop"
@@ -182,13 +184,22 @@ function inspector.attach(pid)
     return nil, ("process %d is in another network (a container?), where its inspector cannot be reached: try `nsenter "
       .. "--target %d --net flame-graph hce --pid %d`"):format(pid, pid, pid), "UNSUPPORTED"
   end
+  local held
+  held, message, code = hold.take(pid, true)
+  if not held then return nil, message, code end
   local url, socket
   url, socket, code = find_or_open(found)
-  if not url then return nil, socket, code end
   local opened
-  opened, message, code = session.open(url)
-  if not opened then return nil, message, code end
-  if socket then opened.leave = function(self) close_again(self, pid, socket, url) end end
+  if url then opened, message, code = session.open(url) else message = socket end
+  if not opened then
+    held:close()
+    return nil, message, code
+  end
+  if not socket then held:share() end
+  opened.leave = function(self)
+    if socket then close_again(self, pid, socket, url) end
+    held:close()
+  end
   local ok
   ok, message, code = prove(opened, found)
   if ok then return opened end

@@ -60,7 +60,7 @@ end
 
 local providers = {
   gemini = {
-    model = "gemini-2.0-flash", variable = "GEMINI_API_KEY",
+    model = "gemini-2.0-flash", variable = "GEMINI_API_KEY", url = "https://generativelanguage.googleapis.com",
     path = function(model) return ("/v1beta/models/%s:generateContent"):format(model) end,
     headers = function(key) return { ["x-goog-api-key"] = key } end,
     body = function(_, system, question)
@@ -73,7 +73,7 @@ local providers = {
     answer = gemini_answer,
   },
   openai = {
-    model = "gpt-4o-mini", variable = "OPENAI_API_KEY",
+    model = "gpt-4o-mini", variable = "OPENAI_API_KEY", url = "https://api.openai.com",
     path = function() return "/v1/chat/completions" end,
     headers = function(key) return key and { authorization = "Bearer " .. key } or {} end,
     body = function(model, system, question)
@@ -89,18 +89,47 @@ local providers = {
 --- The providers' names, sorted.
 models.names = { "gemini", "openai" }
 
+--- Where a server on this machine is looked for.
+models.here = "http://localhost:5000"
+
 --- The variable that holds a provider's key.
 function models.variable(provider)
   return providers[provider].variable
 end
 
+--- Where a model is asked: as somebody says, at the provider's own service where there is a key for it, or at a server
+-- on this machine.
+-- @tparam string provider
+-- @tparam string|nil url what somebody says
+-- @tparam string|nil key the credential
+-- @treturn string
+function models.address(provider, url, key)
+  return url or key and providers[provider].url or models.here
+end
+
+--- What to do where nobody answers at an address.
+-- @tparam string provider
+-- @tparam string url where it was asked
+-- @tparam string|nil key the credential
+-- @treturn string
+function models.remedy(provider, url, key)
+  local own = providers[provider]
+  if url == own.url then
+    return "is this machine on the network? --api-url names another server, --local asks nobody"
+  end
+  local service = key and ("leave --api-url out to ask %s"):format(own.url)
+    or ("$%s is the key for %s"):format(own.variable, own.url)
+  return ("%s; a model on this machine (ollama): --provider openai --api-url http://localhost:11434; --local asks "
+    .. "nobody"):format(service)
+end
+
 --- A request, ready to be sent or shown.
 -- @tparam table options `provider`, `url`, `model` (nil: the provider's usual one), `system`, `question`
--- @treturn table `url`, `body` (a table), `model`
+-- @treturn table `url`, `base` (what it was made of), `body` (a table), `model`
 function models.request(options)
   local provider = providers[options.provider]
   local model = options.model or provider.model
-  return { url = options.url .. provider.path(model), model = model,
+  return { url = options.url .. provider.path(model), base = options.url, model = model,
     body = provider.body(model, options.system, options.question) }
 end
 

@@ -35,6 +35,18 @@ function runs.files(text)
   return found
 end
 
+--- The files of several of these.
+-- @treturn {string,...}|nil nil, message, "IO"
+function runs.all_files(patterns)
+  local list = {}
+  for _, text in ipairs(patterns) do
+    local paths, why, code = runs.files(text)
+    if not paths then return nil, why, code end
+    table.move(paths, 1, #paths, #list + 1, list)
+  end
+  return list
+end
+
 --- Whether a side is a single file.
 function runs.is_one(patterns)
   local paths = #patterns == 1 and runs.files(patterns[1])
@@ -44,16 +56,12 @@ end
 --- Read all runs of a side.
 -- @treturn {Profile,...}|nil nil, message, code
 function runs.read(patterns, reading)
+  local paths, why, code = runs.all_files(patterns)
+  if not paths then return nil, why, code end
   local list = {}
-  for _, text in ipairs(patterns) do
-    local paths, why, code = runs.files(text)
-    if not paths then return nil, why, code end
-    for _, path in ipairs(paths) do
-      local p
-      p, why, code = profile.read(path, reading)
-      if not p then return nil, why, code end
-      list[#list + 1] = p
-    end
+  for i, path in ipairs(paths) do
+    list[i], why, code = profile.read(path, reading)
+    if not list[i] then return nil, why, code end
   end
   return list
 end
@@ -118,9 +126,9 @@ local refusals = {
   { limit = 0.1, what = "of the cost is in frames without a name", remedy = "install debug symbols, or build with -g",
     share = function(q) return q.unknown end },
   { limit = 0.05, what = "of the samples were lost", remedy = "sample at a lower rate",
-    share = function(q) return q.lost / math.max(1, q.lost + q.samples) end },
+    share = function(q) return (q.lost or 0) / math.max(1, (q.lost or 0) + q.samples) end },
   { limit = 0.2, what = "of the stacks are cut short", remedy = "unwind by frame pointers, or allow for deeper stacks",
-    share = function(q) return q.truncated / math.max(1, q.samples) end },
+    share = function(q) return (q.truncated or 0) / math.max(1, q.samples) end },
 }
 
 --- Why a run must not be judged by; nil where it may.

@@ -11,6 +11,14 @@ local function mean(list, get)
   return sum / #list
 end
 
+-- The same, where all of them know it.
+local function mean_known(list, get)
+  for _, p in ipairs(list) do
+    if not get(p) then return nil end
+  end
+  return mean(list, get)
+end
+
 local function most(list, get)
   local best = 0
   for _, p in ipairs(list) do best = math.max(best, get(p) or 0) end
@@ -30,12 +38,12 @@ end
 
 --- The quality of a side's profiles.
 -- @tparam {Profile,...} list
--- @treturn table `runs`; `samples`, `lost`, `failed`, `truncated` and `duration` (seconds) of a run in the mean;
---   `unknown`, the greatest share; `collector`, `engine`, `start` (ns) where these are known
+-- @treturn table `runs`; `samples`, `lost`, `failed`, `truncated` and `duration` (seconds) of a run in the mean, those
+--   of them that are known; `unknown`, the greatest share; `collector`, `engine`, `start` (ns) where these are known
 function sides.quality(list)
   local function of(key) return function(p) return p:quality()[key] end end
-  return { runs = #list, samples = mean(list, of "samples"), lost = mean(list, of "lost"),
-    failed = mean(list, of "failed"), truncated = mean(list, of "truncated"), unknown = most(list, of "unknown"),
+  return { runs = #list, samples = mean(list, of "samples"), lost = mean_known(list, of "lost"),
+    failed = mean_known(list, of "failed"), truncated = mean_known(list, of "truncated"), unknown = most(list, of "unknown"),
     duration = mean(list, function(p) return p:meta "duration" end) / 1e9, start = (started(list)),
     collector = list[1]:meta "collector", engine = list[1]:meta "engine" }
 end
@@ -46,7 +54,10 @@ function sides.text(quality)
   local by = q.collector and (" by %s%s"):format(q.collector, q.engine and " (" .. q.engine .. ")" or "") or ""
   local parts = { ("%d run%s%s"):format(q.runs, q.runs == 1 and "" or "s", by),
     q.samples > 0 and profile.value_text(q.samples, "count") .. a_run or "number of samples not known",
-    ("%.0f lost"):format(q.lost), ("%.0f cut short"):format(q.truncated), ("%.1f %% unknown"):format(100 * q.unknown) }
+  }
+  if q.lost then parts[#parts + 1] = ("%.0f lost"):format(q.lost) end
+  if q.truncated then parts[#parts + 1] = ("%.0f cut short"):format(q.truncated) end
+  parts[#parts + 1] = ("%.1f %% unknown"):format(100 * q.unknown)
   if q.duration > 0 then parts[#parts + 1] = profile.value_text(q.duration * 1e9, "nanoseconds") .. a_run end
   return table.concat(parts, ", ")
 end

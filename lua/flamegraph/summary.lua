@@ -198,4 +198,47 @@ function summary.text(s)
   return table.concat(lines, "\n")
 end
 
+-- ---- Markdown ---------------------------------------------------------------------------------------------------
+
+-- Names are hostile: in a code span nothing of them is markup, and none ends it or its cell.
+local function span(name)
+  return ("`%s`"):format((name:gsub("[%c]", " "):gsub("`", "'"):gsub("|", "\\|")))
+end
+
+local function add_table(lines, title, rows, text_of)
+  if #rows == 0 then return end
+  lines[#lines + 1] = ("\n## %s\n\n| share | |\n| ---: | --- |"):format(title)
+  for _, row in ipairs(rows) do
+    lines[#lines + 1] = ("| %s | %s |"):format(percent(row.share):gsub("^ +", ""), text_of(row))
+  end
+end
+
+local function name_of(row) return span(row.name) end
+
+--- A text that stays as it is, as a block of code.
+-- @tparam string text
+-- @treturn string
+function summary.fence(text)
+  local fence = "```"
+  while text:find(fence, 1, true) do fence = fence .. "`" end
+  return ("%s\n%s\n%s"):format(fence, text, fence)
+end
+
+--- A summary as Markdown.
+-- @tparam table s what summary.of returned
+-- @treturn string
+function summary.markdown(s)
+  local lines = { ("# %s of %s"):format(profile.value_text(s.total, s.unit), s.type) }
+  if s.type == "samples" then lines[1] = "# " .. profile.value_text(s.total, s.unit) end
+  if #s.warnings > 0 then lines[#lines + 1] = "" end
+  for _, warning in ipairs(s.warnings) do lines[#lines + 1] = "- careful: " .. span(warning) end
+  add_table(lines, "Hottest functions (self: their own work)", s.self, name_of)
+  add_table(lines, "Widest functions (total: with all they call)", s.inclusive, name_of)
+  add_table(lines, "Widest paths", s.paths, function(row) return span(path_text(row.frames)) end)
+  add_table(lines, "Kinds of work (a stack can be of several)", s.activities, function(row)
+    return ("%s, most of it under %s (%s)"):format(row.name, span(row.frame), percent(row.frame_share):gsub("^ +", ""))
+  end)
+  return table.concat(lines, "\n")
+end
+
 return summary

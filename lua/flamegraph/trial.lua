@@ -7,7 +7,9 @@ local files = require "flamegraph.files"
 local loop = require "flamegraph.loop"
 local profile = require "flamegraph.profile"
 local profiling = require "flamegraph.profiling"
+local sides = require "flamegraph.sides"
 local spawn = require "flamegraph.spawn"
+local system = require "flamegraph.system"
 local words = require "flamegraph.words"
 
 local trial = {}
@@ -204,6 +206,34 @@ function trial.folder(path)
   local ok, why, code = files.make_folder(path)
   if not ok then return nil, why, code end
   return files.write(path .. "/.environment", trial.environment())
+end
+
+-- What is in a folder of a side, hidden files included.
+local function entries(path)
+  local list = {}
+  for _, name in ipairs(system.folder(path) or {}) do
+    if name ~= "." and name ~= ".." then list[#list + 1] = name end
+  end
+  return list
+end
+
+--- Whether a folder with a folder for each side has any run.
+function trial.has_runs(path)
+  for _, side in ipairs(sides.names) do
+    for _, name in ipairs(entries(path .. "/" .. side)) do
+      if not name:find "^%." then return true end
+    end
+  end
+  return false
+end
+
+--- Remove such a folder: the files of its sides, and what is empty then.
+function trial.remove(path)
+  for _, side in ipairs(sides.names) do
+    for _, name in ipairs(entries(path .. "/" .. side)) do os.remove(("%s/%s/%s"):format(path, side, name)) end
+    os.remove(path .. "/" .. side)
+  end
+  os.remove(path)
 end
 
 return trial

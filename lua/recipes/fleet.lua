@@ -18,9 +18,13 @@ local function under(p, name)
     assert(wrapped:add(table.move(frames, 1, #frames, 2, { name }), values))
   end
   for _, key in ipairs { "default_type", "period_type", "period", "duration", "start", "collector", "engine",
-    "samples", "lost", "failed", "truncated", "interrupted" } do
+    "samples", "interrupted" } do
     local value = p:meta(key)
     if value then wrapped:meta { [key] = value } end
+  end
+  local quality = p:quality()
+  for _, key in ipairs { "lost", "failed", "truncated" } do
+    if quality[key] then wrapped:meta { [key] = quality[key] } end
   end
   return wrapped
 end

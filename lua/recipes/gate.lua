@@ -146,18 +146,30 @@ local function take_pair(args, folder, number, before_first, profiles)
   return true
 end
 
+-- A folder for the runs. What nobody named goes away again where nobody misses it: after a pass, or empty.
 local function prepare_folder(args)
-  local folder = args.keep or ("%s/flame-graph-gate-%d"):format(os.getenv "TMPDIR" or "/tmp", system.time())
-  for _, side in ipairs(sides.names) do assert(trial.folder(folder .. "/" .. side)) end
-  return folder
+  local folder = { path = args.keep or ("%s/flame-graph-gate-%d"):format(os.getenv "TMPDIR" or "/tmp", system.time()),
+    kept = args.keep ~= nil }
+  for _, side in ipairs(sides.names) do assert(trial.folder(folder.path .. "/" .. side)) end
+  return setmetatable(folder, {
+    __close = function(self)
+      if self.kept then return end
+      if not self.passed and trial.has_runs(self.path) then
+        fg.log("the runs are kept in %s", self.path)
+      else
+        trial.remove(self.path)
+      end
+    end,
+  })
 end
 
 -- Runs until the number is reached or, with --max-runs, the answer is settled: looks at 1/k, 2/k … of the runs.
 local function make(args)
-  local folder, seed = prepare_folder(args), args.seed or system.time() % 1000000
+  local made <close> = prepare_folder(args)
+  local folder, seed = made.path, args.seed or system.time() % 1000000
   local most = args.max_runs or args.runs
   local order, profiles = trial.order(most, trial.random(seed)), { before = {}, after = {} }
-  fg.log("seed %d; the runs are kept in %s", seed, folder)
+  fg.log(args.keep and "seed %d; the runs are kept in %s" or "seed %d", seed, folder)
   local bar <close> = fg.progress { text = ("making %d runs a side"):format(most), covers = true }
   bar:update {} -- where there is no terminal, it is told now
   for i = 1, args.warmup do assert(take_pair(args, folder, i, true, nil)) end
@@ -169,6 +181,8 @@ local function make(args)
       table.insert(result.notes, note)
     end
     result.made = make_again(args, seed)
+    made.passed = result.answer == "pass"
+    if made.passed and not args.keep then return result end
     result.again = judge_again(args, folder .. "/before/*", folder .. "/after/*", { level = level,
       units_before = units and mean_units(args, profiles.before, "before") or nil,
       units_after = units and mean_units(args, profiles.after, "after") or nil })
@@ -194,16 +208,18 @@ end
 
 -- Runs of one program, split at random into two sides many times: whatever is found then is a false alarm.
 local function calibrate(args)
-  local folder = prepare_folder(args)
   local list, random = {}, trial.random(args.seed or 1)
   if args.before then
     list = assert(runs.read(args.before))
   else
+    local made <close> = prepare_folder(args)
+    local folder = made.path
     for i = 1, args.runs do
       local what = variant(args, "before")
       what.path = ("%s/before/run%03d%s"):format(folder, i, args.collector and ".pb.gz" or "")
       list[i] = assert(trial.run(what))
     end
+    made.passed = true -- they are read, and nobody asked for them
   end
   local options = options_of(args)
   local all, half, alarms, detectable = assert(counted(list, options)), #list // 2, 0, {}
@@ -249,8 +265,22 @@ local function add_environment(result, before, after)
   for _, note in ipairs(a and b and trial.differences(a, b) or {}) do table.insert(result.notes, note) end
 end
 
+-- A file that is on both sides says nothing of a change, and its runs are not independent of each other.
+local function must_differ(before, after)
+  local seen, same, files_after = {}, {}, assert(runs.all_files(after))
+  for _, path in ipairs(assert(runs.all_files(before))) do seen[system.identity(path) or path] = true end
+  for _, path in ipairs(files_after) do
+    if seen[system.identity(path) or path] then same[#same + 1] = path end
+  end
+  if #same == 0 then return true end
+  local text = "%d of the %d files of after are files of before as well (%s): a change is judged by runs of its own; "
+    .. "how much runs of one program differ is what --calibrate --before tells"
+  return nil, text:format(#same, #files_after, same[1]), "INVAL"
+end
+
 local function saved(args)
   local before = args.baseline and { args.baseline } or args.before
+  assert(must_differ(before, args.after))
   local profiles = { before = assert(runs.read(before)), after = assert(runs.read(args.after)) }
   local result = assert(judged(args, profiles))
   add_environment(result, before, args.after)

@@ -1,5 +1,7 @@
 local fg = require "flamegraph"
+local costs = require "flamegraph.costs"
 local files = require "flamegraph.files"
+local hold = require "flamegraph.hold"
 local profile = require "flamegraph.profile"
 local system = require "flamegraph.system"
 
@@ -9,8 +11,12 @@ local slack = 10 -- seconds for which Python's tracing outlives the last snapsho
 
 local function collect(args)
   if args.url then return fg.collect("memory", { url = args.url, path = args.path }) end
-  local sampler = args.python and "tracemalloc" or "jemalloc"
-  return fg.sample { sampler = sampler, pid = args.pid, duration = 0.05, depth = args.python and args.depth or nil }
+  if args.python then
+    return fg.sample { sampler = "tracemalloc", pid = args.pid, duration = 0.05, depth = args.depth, held = true }
+  end
+  local held <close>, message, code = hold.take(args.pid)
+  if not held then return nil, message, code end
+  return fg.sample { sampler = "jemalloc", pid = args.pid, duration = 0.05 }
 end
 
 -- A snapshot: `sizes` by stack, and the profile.
@@ -54,7 +60,7 @@ local function watch_live(args)
   if args.count > most then
     return nil, ("where malloc is watched there are %d snapshots at most, not %d"):format(most, args.count), "INVAL"
   end
-  fg.log("process %d: each of its allocations takes 12 microseconds longer until it is freed, for %s", args.pid,
+  fg.log("process %d: %s, for %s", args.pid, costs.live(),
     profile.value_text(args.every * args.count * 1e9, "nanoseconds"))
   local p, message, code = fg.sample {
     sampler = "malloc", pid = args.pid, live = true, snapshots = args.count, duration = args.every * args.count,
@@ -75,6 +81,8 @@ end
 
 -- Python forgets what it traced when tracing ends: it is kept on from the first snapshot to the last.
 local function watch_python(args)
+  local held <close>, why, code = hold.take(args.pid)
+  if not held then return nil, why, code end
   fg.log("process %d: tracemalloc slows its allocations for %s", args.pid,
     profile.value_text((args.every * args.count + slack) * 1e9, "nanoseconds"))
   local got, failed = fg.all {
@@ -84,8 +92,8 @@ local function watch_python(args)
         duration = args.every * args.count + slack }
     end,
   }
-  local why = failed.list
-  if why then return nil, why.message, why.code end
+  local failure = failed.list
+  if failure then return nil, failure.message, failure.code end
   return got.list
 end
 

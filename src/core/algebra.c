@@ -82,13 +82,16 @@ static int merge_meta(fg_profile *to, const fg_profile *from) {
     static const char *const sums[] = {"samples",     "lost",     "failed", "truncated",
                                        "sampler_cpu", "duration", "units"};
     int64_t sum[sizeof sums / sizeof *sums];
+    bool known[sizeof sums / sizeof *sums];
     int err = 0;
+    for (size_t i = 0; i < sizeof sums / sizeof *sums; i++)
+        known[i] = fg_meta_has(to, sums[i]) && fg_meta_has(from, sums[i]);
     for (size_t i = 0; i < sizeof sums / sizeof *sums; i++)
         if (!fg__add64(&sum[i], fg_meta_number(to, sums[i]), fg_meta_number(from, sums[i])))
             sum[i] = INT64_MAX;
     err = fg__meta_agree(to, to, from);
     for (size_t i = 0; i < sizeof sums / sizeof *sums && !err; i++)
-        err = fg_meta_set_number(to, sums[i], sum[i]);
+        if (known[i] || sum[i]) err = fg_meta_set_number(to, sums[i], sum[i]);
     if (!err && fg_meta_number(from, "interrupted")) err = fg_meta_set_number(to, "interrupted", 1);
     const char *note;
     for (size_t i = 0; !err && (note = fg_profile_note_at(from, i)); i++)

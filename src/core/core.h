@@ -157,6 +157,7 @@ typedef struct fg__meta_value {
     uint32_t text;
     int64_t number;
     double real;
+    bool set; /* somebody has said so, though it be nothing */
 } fg__meta_value;
 
 enum { FG__META_COUNT = 24 }; /* rows of the table in meta.c */

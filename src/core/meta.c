@@ -36,6 +36,7 @@ static int unknown(fg_profile *p, const char *key, const char *type) {
 int fg_meta_set_text(fg_profile *p, const char *key, const char *text) {
     int i = find(key, FG_META_TEXT);
     if (i < 0) return unknown(p, key, "text");
+    p->meta[i].set = text && *text;
     return fg__string_intern(&p->meta[i].text, p, text ? text : "", text ? strlen(text) : 0);
 }
 
@@ -43,6 +44,7 @@ int fg_meta_set_number(fg_profile *p, const char *key, int64_t number) {
     int i = find(key, FG_META_NUMBER);
     if (i < 0) return unknown(p, key, "number");
     p->meta[i].number = number;
+    p->meta[i].set = true;
     return 0;
 }
 
@@ -50,7 +52,14 @@ int fg_meta_set_real(fg_profile *p, const char *key, double real) {
     int i = find(key, FG_META_REAL);
     if (i < 0) return unknown(p, key, "real");
     p->meta[i].real = real;
+    p->meta[i].set = true;
     return 0;
+}
+
+bool fg_meta_has(const fg_profile *p, const char *key) {
+    for (size_t i = 0; i < FG__META_COUNT; i++)
+        if (strcmp(keys[i].key, key) == 0) return p->meta[i].set;
+    return false;
 }
 
 const char *fg_meta_text(const fg_profile *p, const char *key) {
@@ -115,6 +124,7 @@ int fg__meta_agree(fg_profile *to, const fg_profile *a, const fg_profile *b) {
             err = fg__string_intern(&value.text, to, x.bytes, x.n);
         if (a->meta[i].number == b->meta[i].number) value.number = a->meta[i].number;
         if (a->meta[i].real == b->meta[i].real) value.real = a->meta[i].real;
+        value.set = a->meta[i].set && b->meta[i].set;
         if (!err) to->meta[i] = value;
     }
     to->annotations |= a->annotations | b->annotations;

@@ -84,9 +84,9 @@ static void warn(void *user, const char *warning) {
 static void write_quality(json *j, const fg_profile *p) {
     fg_quality q = fg_profile_quality(p);
     whole(j, "samples", q.samples);
-    whole(j, "lost", q.lost);
-    whole(j, "failed", q.failed);
-    whole(j, "truncated", q.truncated);
+    if (fg_meta_has(p, "lost")) whole(j, "lost", q.lost);
+    if (fg_meta_has(p, "failed")) whole(j, "failed", q.failed);
+    if (fg_meta_has(p, "truncated")) whole(j, "truncated", q.truncated);
     real(j, "unknown_share", q.unknown);
     key(j, "warnings");
     open(j, "[");

@@ -157,7 +157,7 @@ static int get_meta(decoder *d) {
     for (size_t i = 0; i < count && !err; i++) {
         const char *key = NULL;
         uint32_t type = 0;
-        fg__meta_value value = {0};
+        fg__meta_value value = {.set = true};
         err = get_count(d, &d->meta, &n, 1);
         if (!err) err = get_bytes(d, &d->meta, &key, n);
         if (!err)

@@ -102,12 +102,16 @@ static void put_meta_value(encoder *e, int type, fg__meta_value value) {
     }
 }
 
+/* What nobody has set is not there. */
 static void put_meta(encoder *e) {
+    uint64_t n = 0;
+    for (size_t i = 0; i < FG__META_COUNT; i++) n += e->p->meta[i].set;
     open_section(e, 'M');
-    e->at = put(e->at, FG__META_COUNT);
+    e->at = put(e->at, n);
     for (size_t i = 0; i < FG__META_COUNT; i++) {
         int type;
         const char *key = fg_meta_key(i, &type);
+        if (!e->p->meta[i].set) continue;
         e->at = put(e->at, strlen(key));
         put_bytes(e, key, strlen(key));
         *e->at++ = (uint8_t)type;

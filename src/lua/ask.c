@@ -300,17 +300,19 @@ static int notes(lua_State *L) {
  * How far the profile can be trusted.
  *
  * @function Profile:quality
- * @treturn table `samples` (0: not known), `lost`, `failed`, `truncated` (stacks cut short), `unknown` (share,
- *   0 to 1, of what is in frames without a name)
+ * @treturn table `samples` (0: not known), `lost`, `failed`, `truncated` (stacks cut short; each of the three is nil
+ *   where nobody counted: most formats do not tell), `unknown` (share, 0 to 1, of what is in frames without a name)
  */
 static int quality(lua_State *L) {
-    fg_quality q = fg_profile_quality(fg__lua_profile(L, 1));
+    const fg_profile *p = fg__lua_profile(L, 1);
+    fg_quality q = fg_profile_quality(p);
     const struct {
         const char *key;
         int64_t count;
     } rows[] = {{"samples", q.samples}, {"lost", q.lost}, {"failed", q.failed}, {"truncated", q.truncated}};
     lua_createtable(L, 0, 5);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (i && !fg_meta_has(p, rows[i].key)) continue;
         lua_pushinteger(L, rows[i].count);
         lua_setfield(L, -2, rows[i].key);
     }

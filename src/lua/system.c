@@ -121,6 +121,15 @@ static int executable(lua_State *L) {
     return push_link(L, "/proc/self/exe");
 }
 
+/* identity(path) → the same text for the same file, whatever it is called; or nil, message */
+static int identity(lua_State *L) {
+    const char *path = luaL_checkstring(L, 1);
+    struct stat st;
+    if (stat(path, &st)) return fail(L, path);
+    lua_pushfstring(L, "%I:%I", (LUAI_UACINT)st.st_dev, (LUAI_UACINT)st.st_ino);
+    return 1;
+}
+
 /* ticks() → how many clock ticks of /proc are a second */
 static int ticks(lua_State *L) {
     lua_pushinteger(L, sysconf(_SC_CLK_TCK));
@@ -133,7 +142,8 @@ int fg__lua_open_system(lua_State *L) {
         {"time", wall_time},    {"clock", monotonic},
         {"host", host},         {"executable", executable},
         {"writable", writable}, {"readlink", link_target},
-        {"ticks", ticks},       {NULL, NULL},
+        {"ticks", ticks},       {"identity", identity},
+        {NULL, NULL},
     };
     luaL_newlib(L, functions);
     return 1;

@@ -108,7 +108,7 @@ static void say_quality(writer *w) {
     char text[64];
     bool said = counts_samples(w->pic) && q.samples == w->pic->tree->total[w->pic->type][0];
     if (q.samples && !said) say(w, "%s", value(text, (double)q.samples, "count"));
-    if (q.samples || q.lost) say(w, "%lld lost", (long long)q.lost);
+    if (fg_meta_has(p, "lost")) say(w, "%lld lost", (long long)q.lost);
     if (q.failed) say(w, "%lld failed", (long long)q.failed);
     if (q.truncated) say(w, "%lld stacks cut short", (long long)q.truncated);
     say(w, "%.1f %% unknown", 100 * q.unknown);

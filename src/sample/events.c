@@ -287,10 +287,16 @@ void fg__events_stop(fg__events *e) {
     e->stopped = true;
 }
 
-void fg__events_close(fg__events *e) {
+void fg__events_unmap(fg__events *e) {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    for (size_t i = 0; e->rings && i < e->ring_n; i++)
+    for (size_t i = 0; e->rings && i < e->ring_n; i++) {
         if (e->rings[i].page) munmap(e->rings[i].page, e->rings[i].size + page);
+        e->rings[i].page = NULL;
+    }
+}
+
+void fg__events_close(fg__events *e) {
+    fg__events_unmap(e);
     for (size_t i = 0; i < e->fd_n; i++) close(e->fds[i]);
     fg_free(e->ctx, e->fds);
     fg_free(e->ctx, e->rings);

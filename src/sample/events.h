@@ -80,6 +80,8 @@ int fg__events_drain(fg__events *e, fg__visit *visit, void *user);
 void fg__events_wait(fg__events *e, const fg__sampler *s, int fd);
 /* No more records from now on; those that are there stay. */
 void fg__events_stop(fg__events *e);
+/* Give the memory of the rings back, and whatever is left in them; the events are still there. */
+void fg__events_unmap(fg__events *e);
 void fg__events_close(fg__events *e);
 
 /* Take a sample apart; false where it is not what the attributes say. */

@@ -8,7 +8,10 @@
  * returns of what gives it (malloc_live.c): a sample counts until its block is freed.
  *
  * The period is a prime number: a program that does the same sequence of allocations again and again would otherwise
- * have the same one of them sampled each time.
+ * have the same one of them sampled each time. Where nobody says how long it is, each allocation is a sample until there
+ * are more of them in a second than are worth their cost: then the probes are set anew with a period ten times as long
+ * (malloc_period.c), and each sample counts for the period that it was taken with. With `live` there is a record of each
+ * return and release anyway, and the period is fixed.
  */
 #include "sample/malloc.h"
 #include <errno.h>
@@ -24,7 +27,7 @@
 #include "sys/rights.h"
 
 enum {
-    USUAL_PERIOD = 100,
+    LIVE_PERIOD = 100,
     MOST_PERIOD = 1 << 30,
     RINGS = 64 << 20,
     LEAST_RING = 2 << 20,
@@ -58,6 +61,12 @@ typedef struct snapshot {
     size_t n;
 } snapshot;
 
+/* An event of the kernel's, as attributes name it. */
+typedef struct made {
+    uint32_t type;
+    uint64_t id;
+} made;
+
 struct sampler {
     fg__sampler base;
     options options;
@@ -68,7 +77,9 @@ struct sampler {
     fg__live *live; /* NULL: what is freed is not looked at */
     uint32_t pid, space;
     int pidfd;
-    uint64_t period, mask;
+    uint64_t mask;
+    fg__malloc_period period;
+    made made[FG__MALLOC_FUNCTIONS]; /* by function: the probe whose hits are sampled */
     int64_t samples, records;
     snapshot snapshots[MOST_SNAPSHOTS];
     size_t taken;
@@ -95,18 +106,12 @@ static bool find_file(char *path, size_t size, uint64_t *offset, uint32_t pid, u
     return found;
 }
 
-/* Whether a number has no divisor. */
-static bool is_prime(uint64_t n) {
-    for (uint64_t d = 2; d * d <= n; d++)
-        if (n % d == 0) return false;
-    return true;
-}
-
 /* One of the probes on a function. */
 typedef struct probe {
     bool leave;  /* its return: else its entry */
     bool copied; /* with a copy of the stack */
     uint64_t period;
+    made *made; /* where what was made for it stays, to be used again; NULL: nowhere */
 } probe;
 
 /* What the kernel says is told by the caller: *error is its errno. */
@@ -116,8 +121,15 @@ static int open_probe(int *error, struct sampler *s, uint64_t entry, probe how) 
     uint64_t offset;
     *error = find_file(path, sizeof path, &offset, s->pid, entry) ? 0 : ESRCH;
     if (*error) return 0;
-    int err = fg__uprobes_add(&s->uprobes, s->base.ctx, attr, path, offset, how.leave);
+    bool again = how.made && how.made->type == PERF_TYPE_TRACEPOINT;
+    int err = again ? 0 : fg__uprobes_add(&s->uprobes, s->base.ctx, attr, path, offset, how.leave);
     if (err) return err;
+    if (again) {
+        attr->type = how.made->type;
+        attr->config = how.made->id;
+    } else if (how.made) {
+        *how.made = (made){attr->type, attr->config};
+    }
     attr->sample_period = how.period;
     attr->sample_stack_user = how.copied ? STACK : 0;
     attr->sample_type &= ~(uint64_t)PERF_SAMPLE_STACK_USER;
@@ -136,7 +148,7 @@ static int open_probes(int *error, struct sampler *s) {
     int err = 0;
     for (size_t i = 0; s->live && i < a->n && !err && !*error; i++) {
         bool gives = fg__malloc_gives(a->found[i].function);
-        if (a->found[i].function->old == FG__NO_ARGUMENT || (gives && s->period == 1)) continue;
+        if (a->found[i].function->old == FG__NO_ARGUMENT || (gives && s->period.now == 1)) continue;
         err = open_probe(error, s, a->found[i].entry, (probe){.period = 1});
     }
     for (size_t i = 0; s->live && i < a->n && !err && !*error; i++) {
@@ -147,7 +159,8 @@ static int open_probes(int *error, struct sampler *s) {
     }
     for (size_t i = 0; i < a->n && !err && !*error; i++) {
         if (!fg__malloc_gives(a->found[i].function)) continue;
-        err = open_probe(error, s, a->found[i].entry, (probe){.copied = true, .period = s->period});
+        err = open_probe(error, s, a->found[i].entry,
+                         (probe){.copied = true, .period = s->period.now, .made = &s->made[i]});
     }
     return err;
 }
@@ -173,7 +186,6 @@ static int attach(struct sampler *s) {
     };
     int error = 0;
     int err = fg__events_init(&s->events, ctx, &attr, ring_bytes());
-    fg__uprobes_begin(&s->uprobes);
     if (!err) err = open_probes(&error, s);
     if (err || !error) return err;
     if (error == ENOMEM) return fg__nomem(ctx);
@@ -190,11 +202,10 @@ static void detach(struct sampler *s) {
 static int choose(struct sampler *s, const options *o) {
     fg_ctx *ctx = s->base.ctx;
     s->options = *o;
-    s->period = o->period ? o->period : USUAL_PERIOD;
-    if (s->period > MOST_PERIOD)
+    if (o->period > MOST_PERIOD)
         return fg__fail(ctx, FG_EINVAL, "a period of %llu is too long: at most %d",
-                        (unsigned long long)s->period, MOST_PERIOD);
-    while (!is_prime(s->period)) s->period++;
+                        (unsigned long long)o->period, MOST_PERIOD);
+    fg__malloc_period_begin(&s->period, o->live && !o->period ? LIVE_PERIOD : o->period);
     if (o->growth) s->options.snapshots = 2;
     if (s->options.snapshots && !o->live)
         return fg__fail(ctx, FG_EINVAL, "what is freed is not seen: growth and snapshots need `live`");
@@ -243,6 +254,7 @@ static int open_sampler(fg__sampler *base, const void *given) {
     if (!err && s->allocator.nesting != FG__NESTS_NEVER && fg__malloc_hides_jemalloc(s->pid))
         err = fg__malloc_hidden(ctx, s->pid); /* what libc's malloc is asked for is not what is wanted */
     if (!err && s->options.live) err = begin_live(s);
+    if (!err) fg__uprobes_begin(&s->uprobes);
     if (!err) err = attach(s);
     if (!err) err = fg__watch_target(base->profile, s->pid);
     if (!err) s->pidfd = (int)syscall(SYS_pidfd_open, s->pid, 0);
@@ -268,9 +280,10 @@ static int count_call(uint32_t *out, bool *nested, struct sampler *s, const fg__
     s->samples++;
     key.user = (uint16_t)n;
     err = fg__raws_find(out, s->base.ctx, &s->watch.raws, &key, s->addresses);
-    int64_t bytes =
-        size <= FG__MOST_BYTES / s->period ? (int64_t)(size * s->period) : (int64_t)FG__MOST_BYTES;
-    if (!err) fg__raws_count(&s->watch.raws, *out, (int64_t)s->period, bytes);
+    uint64_t period = s->period.now;
+    int64_t bytes = size <= FG__MOST_BYTES / period ? (int64_t)(size * period) : (int64_t)FG__MOST_BYTES;
+    if (!err) fg__raws_count(&s->watch.raws, *out, (int64_t)period, bytes);
+    if (fg__malloc_period_count(&s->period, fg__loop_now())) fg__events_stop(&s->events);
     return err;
 }
 
@@ -313,7 +326,7 @@ static int on_record(void *user, const fg__record *record) {
 static int take_snapshot(struct sampler *s) {
     snapshot *shot = &s->snapshots[s->taken];
     const fg__blocks *blocks = fg__live_blocks(s->live);
-    const int64_t each = (int64_t)s->period << blocks->halved;
+    const int64_t each = (int64_t)s->period.now << blocks->halved;
     size_t at = 0;
     shot->n = s->watch.raws.n;
     shot->bytes = fg__calloc(s->base.ctx, shot->n + 1, sizeof *shot->bytes);
@@ -334,6 +347,21 @@ static double next_snapshot(const struct sampler *s) {
     return s->base.started + s->options.base.duration * (double)(s->taken + 1) / (double)wanted;
 }
 
+/*
+ * All samples of the old period are in: events with the new one. The old ones are open until the new ones are, as taking the
+ * last one off a function means changing the program, which takes the kernel a tenth of a second for each.
+ */
+static int set_anew(struct sampler *s) {
+    fg__events old = s->events;
+    fg__events_unmap(&old);
+    s->events = (fg__events){.ctx = old.ctx};
+    fg__malloc_period_longer(&s->period);
+    int err = attach(s);
+    fg__malloc_period_set(&s->period, fg__loop_now());
+    fg__events_close(&old);
+    return err;
+}
+
 static int run_sampler(fg__sampler *base) {
     struct sampler *s = (struct sampler *)base;
     int err = 0;
@@ -343,6 +371,7 @@ static int run_sampler(fg__sampler *base) {
         fg__events_wait(&s->events, base, s->pidfd);
         base->ends = end;
         err = fg__events_drain(&s->events, on_record, s);
+        if (!err && s->events.stopped) err = set_anew(s);
         if (!err && fg__loop_now() >= next) err = take_snapshot(s);
     }
     return err;
@@ -417,7 +446,7 @@ static int describe_live(struct sampler *s, int64_t lost) {
     int err = fg_profile_note(p,
                               "what was allocated while it was watched and not freed by the end; one "
                               "allocation of %llu is a sample",
-                              (unsigned long long)s->period);
+                              (unsigned long long)s->period.now);
     if (!err && halved)
         err = fg_profile_note(p, "too many blocks to keep: one of %llu is, and stands for as many",
                               1ULL << halved);
@@ -436,18 +465,21 @@ static int describe(struct sampler *s, int64_t lost) {
     if (!err) err = fg_meta_set_number(p, "sampler_cpu", (int64_t)cpu.tv_sec * 1000000000 + cpu.tv_nsec);
     if (err) return err;
     if (s->live) return describe_live(s, lost);
-    return fg_profile_note(
-        p, "what was allocated while it was watched, freed again or not; one allocation of %llu is a sample",
-        (unsigned long long)s->period);
+    char how[160];
+    fg__malloc_period_text(how, sizeof how, &s->period);
+    return fg_profile_note(p, "what was allocated while it was watched, freed again or not; %s", how);
 }
 
 static int must_have_some(struct sampler *s) {
     const fg__blocks *blocks = s->live ? fg__live_blocks(s->live) : NULL;
+    if (!s->watch.raws.n && s->period.now == 1)
+        return fg__fail(s->base.ctx, FG_EEMPTY,
+                        "process %u allocated nothing while it was watched: give it work", s->pid);
     if (!s->watch.raws.n)
         return fg__fail(
             s->base.ctx, FG_EEMPTY,
             "process %u made no %llu allocations while it was watched: give it work, or --period 1", s->pid,
-            (unsigned long long)s->period);
+            (unsigned long long)s->period.now);
     if (!blocks || blocks->n || s->options.snapshots) return 0;
     return fg__fail(s->base.ctx, FG_EEMPTY,
                     "process %u freed all that it allocated while it was watched (%lld samples): nothing is "

@@ -4,6 +4,7 @@
  *   malloc_find.c   where an allocator's functions are, and what their arguments say
  *   malloc_live.c   records of calls, returns and releases to blocks that are outstanding
  *   blocks.c        those blocks
+ *   malloc_period.c how many allocations a sample stands for
  *   malloc.c        the sampler
  */
 #ifndef FG_SAMPLE_MALLOC_H
@@ -69,6 +70,32 @@ fg__malloc_call fg__malloc_arguments(const fg__allocator *a, const fg__malloc_fu
                                      const uint64_t *registers);
 /* The value of a register that is in the mask: values come in the order of its bits. */
 uint64_t fg__malloc_register(uint64_t mask, const uint64_t *registers, int which);
+
+/* ---- the period ---------------------------------------------------------------------------------------- */
+
+/* One allocation of so many is a sample; `given` by somebody, or as long as keeps the samples bounded. */
+typedef struct fg__malloc_period {
+    uint64_t now;
+    bool given;
+    unsigned longer; /* how often it became ten times as long */
+    double second;   /* when the second began that samples are counted in */
+    unsigned samples;
+    bool due;        /* there were too many of them, at this moment: */
+    double stopped;
+    double unseen; /* seconds without probes, between two periods */
+} fg__malloc_period;
+
+enum { FG__MALLOC_SAMPLES = 2000 }; /* in a second, where nobody says what the period is */
+
+/* `given`: the period, made a prime; 0: as it turns out. */
+void fg__malloc_period_begin(fg__malloc_period *p, uint64_t given);
+/* A sample was taken; true, once: there are too many, and a longer period is due. */
+bool fg__malloc_period_count(fg__malloc_period *p, double now);
+void fg__malloc_period_longer(fg__malloc_period *p);
+/* The probes have it; there were none since a longer one was due. */
+void fg__malloc_period_set(fg__malloc_period *p, double now);
+/* "one allocation of 101 is a sample, at first each, then of 11". */
+void fg__malloc_period_text(char *text, size_t size, const fg__malloc_period *p);
 
 /* ---- outstanding blocks -------------------------------------------------------------------------------- */
 

@@ -19,6 +19,7 @@ struct options {
     fg__sample_options common;
     uint64_t depth; /* frames that are kept of each stack */
     bool growth;    /* two snapshots: at half of the time and at its end */
+    bool held;      /* the caller has it on all the time: that is its doing, not the program's */
     double timeout; /* seconds for each thing that is asked of the process */
 };
 
@@ -139,7 +140,7 @@ static int run_tracer(fg__sampler *s) {
 
 static int note(tracer *t) {
     fg_profile *p = t->s.profile;
-    int err = t->was_on
+    int err = t->was_on && !t->options.held
                   ? fg_profile_note(p, "tracemalloc was on already, with %lu frames a stack, and still is",
                                     t->depth)
                   : fg_profile_note(p, "only what was allocated after the attach is seen");
@@ -179,6 +180,7 @@ static const fg__option rows[] = {
     FG__SAMPLE_ROWS,
     {"depth", FG__OPTION_SIZE, offsetof(struct options, depth)},
     {"growth", FG__OPTION_BOOL, offsetof(struct options, growth)},
+    {"held", FG__OPTION_BOOL, offsetof(struct options, held)},
     {"timeout", FG__OPTION_NUMBER, offsetof(struct options, timeout)},
     {NULL, FG__OPTION_ANY, 0},
 };

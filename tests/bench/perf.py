@@ -64,7 +64,9 @@ def table(rows, base, options):
     varied = (max(base) / min(base) - 1) * 100
     yield (f"One busy thread, stacks of some 24 frames, {options.rounds} rounds of {options.seconds} s. Running alone in each "
            f"round, its speed varied by {varied:.1f} %: smaller differences mean nothing.")
-    yield " The machine was busy with other work, or its host was: the speeds say little, the CPU times do.\n\n" if varied > 5 else "\n\n"
+    if varied > 5:
+        yield " The machine was busy with other work, or its host was: the speeds say little, the CPU times do."
+    yield "\n\n"
     yield "| rate | callers by | sampler | speed of the program | CPU of the sampler | to a readable profile |\n"
     yield "|---|---|---|---|---|---|\n"
     for (rate, unwind, side), measured in rows.items():

@@ -59,11 +59,31 @@ static void a_diff_says_which_side_is_poor(void **state) {
     fg_profile_free(d);
 }
 
+static void what_nobody_counted_is_not_known(void **state) {
+    (void)state;
+    fg_profile *p = new_profile("samples", "count"), *q = new_profile("samples", "count"), *sum;
+    add(p, "main", 5000);
+    add(q, "main", 5000);
+    assert_false(fg_meta_has(p, "lost"));
+    fg_meta_set_number(p, "lost", 0);
+    assert_true(fg_meta_has(p, "lost"));
+    assert_int_equal(fg_profile_merge(&sum, (fg_profile *[]){p, q}, 2), 0);
+    assert_false(fg_meta_has(sum, "lost"));
+    fg_profile_free(sum);
+    fg_meta_set_number(q, "lost", 0);
+    assert_int_equal(fg_profile_merge(&sum, (fg_profile *[]){p, q}, 2), 0);
+    assert_true(fg_meta_has(sum, "lost"));
+    fg_profile_free(sum);
+    fg_profile_free(p);
+    fg_profile_free(q);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_good_profile_has_no_warnings),
         cmocka_unit_test(a_poor_one_says_why),
         cmocka_unit_test(a_diff_says_which_side_is_poor),
+        cmocka_unit_test(what_nobody_counted_is_not_known),
     };
     return cmocka_run_group_tests(tests, open_ctx, close_ctx);
 }
