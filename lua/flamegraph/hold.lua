@@ -28,8 +28,9 @@ function hold.take(pid, sharing)
     if not held and sharing then held = rights.hold(pid, true) end
     if held then return held end
     if op.now() >= ends then
-      return nil, ("process %d is being profiled by %s, and two would undo what the other needs: try again when that has "
-        .. "ended"):format(pid, holder_text(holder)), "TIMEOUT"
+      local text = "process %d is being profiled by %s, and two would undo what the other needs: try again when that "
+        .. "has ended"
+      return nil, text:format(pid, holder_text(holder)), "TIMEOUT"
     end
     local ok, message, code = loop.sleep(pause)
     if not ok then return nil, message, code end

@@ -43,7 +43,8 @@ end
 function sides.quality(list)
   local function of(key) return function(p) return p:quality()[key] end end
   return { runs = #list, samples = mean(list, of "samples"), lost = mean_known(list, of "lost"),
-    failed = mean_known(list, of "failed"), truncated = mean_known(list, of "truncated"), unknown = most(list, of "unknown"),
+    failed = mean_known(list, of "failed"), truncated = mean_known(list, of "truncated"),
+    unknown = most(list, of "unknown"),
     duration = mean(list, function(p) return p:meta "duration" end) / 1e9, start = (started(list)),
     collector = list[1]:meta "collector", engine = list[1]:meta "engine" }
 end

@@ -48,8 +48,11 @@ static int hold_share(lua_State *L) {
 
 /* hold(pid, shared) → what is to be closed; or nil, the number of the process that holds it (0: not known) */
 static int hold(lua_State *L) {
-    static const luaL_Reg methods[] = {{"close", hold_close},   {"share", hold_share}, {"__gc", hold_close},
-                                       {"__close", hold_close}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"close", hold_close},
+                                       {"share", hold_share},
+                                       {"__gc", hold_close},
+                                       {"__close", hold_close},
+                                       {NULL, NULL}};
     uint32_t holder = 0, pid = (uint32_t)luaL_checkinteger(L, 1);
     fg__holding how = lua_toboolean(L, 2) ? FG__HOLD_SHARED : FG__HOLD_ALONE;
     int *fd = lua_newuserdatauv(L, sizeof *fd, 0);

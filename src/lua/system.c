@@ -138,12 +138,9 @@ static int ticks(lua_State *L) {
 
 int fg__lua_open_system(lua_State *L) {
     static const luaL_Reg functions[] = {
-        {"folder", folder},     {"columns", columns},
-        {"time", wall_time},    {"clock", monotonic},
-        {"host", host},         {"executable", executable},
-        {"writable", writable}, {"readlink", link_target},
-        {"ticks", ticks},       {"identity", identity},
-        {NULL, NULL},
+        {"folder", folder}, {"columns", columns},       {"time", wall_time},    {"clock", monotonic},
+        {"host", host},     {"executable", executable}, {"writable", writable}, {"readlink", link_target},
+        {"ticks", ticks},   {"identity", identity},     {NULL, NULL},
     };
     luaL_newlib(L, functions);
     return 1;

@@ -80,7 +80,7 @@ typedef struct fg__malloc_period {
     unsigned longer; /* how often it became ten times as long */
     double second;   /* when the second began that samples are counted in */
     unsigned samples;
-    bool due;        /* there were too many of them, at this moment: */
+    bool due; /* there were too many of them, at this moment: */
     double stopped;
     double unseen; /* seconds without probes, between two periods */
 } fg__malloc_period;

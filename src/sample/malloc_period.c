@@ -59,7 +59,8 @@ void fg__malloc_period_text(char *text, size_t size, const fg__malloc_period *p)
     }
     int n = snprintf(text, size, "one allocation of %llu is a sample", (unsigned long long)p->now);
     for (unsigned i = 0; i < p->longer && (size_t)n < size; i++)
-        n += i ? snprintf(text + n, size - (size_t)n, ", then one of %llu", (unsigned long long)period_after(i))
+        n += i ? snprintf(text + n, size - (size_t)n, ", then one of %llu",
+                          (unsigned long long)period_after(i))
                : snprintf(text + n, size - (size_t)n, ", at first each");
     if (p->longer && (size_t)n < size)
         snprintf(text + n, size - (size_t)n, " (none for %.0f ms between)", p->unseen * 1000);

@@ -7,7 +7,7 @@
  *                       └──────── nanoseconds off CPU ────────┘ switched in
  *
  * and offcpu.c is what they have in common: the options, which waits count, and the profile. Threads that wait all the
- * time are looked at once, at the end (offcpu_look.c).
+ * time are looked at once, at the end, and those that wait already at the beginning (offcpu_look.c).
  */
 #ifndef FG_SAMPLE_OFFCPU_H
 #define FG_SAMPLE_OFFCPU_H
@@ -50,6 +50,7 @@ typedef struct fg__waiting {
 /* A thread as it was when watching began. */
 typedef struct fg__look {
     uint32_t tid;
+    uint32_t stack; /* where it waited: a raw stack; FG__NONE: it did not, or was not asked */
     uint64_t switches;
 } fg__look;
 
@@ -66,6 +67,8 @@ typedef struct fg__offcpu {
     size_t thread_n, thread_cap;
     fg__look *looks;
     size_t look_n, look_cap;
+    uint64_t began;              /* ns of CLOCK_MONOTONIC: when they were taken */
+    int64_t earlier, earlier_ns; /* waits that were under way then, and have ended since */
     fg__table by_tid;
     uint64_t addresses[FG__STACK_DEPTH];
 } fg__offcpu;
@@ -78,8 +81,13 @@ bool fg__offcpu_ended(const fg__offcpu *s);
 int fg__offcpu_thread(fg__waiting **out, fg__offcpu *s, uint32_t tid);
 /* Whether an event has told of a thread. */
 bool fg__offcpu_knows(const fg__offcpu *s, uint32_t tid);
-/* offcpu_look.c. Note how often each thread was switched, once events of them would be seen. */
-int fg__offcpu_look(fg__offcpu *s);
+/*
+ * offcpu_look.c. Note how often each thread was switched, once events of them would be seen; and, with `stacks`, where
+ * those wait that do.
+ */
+int fg__offcpu_look(fg__offcpu *s, bool stacks);
+/* A thread of which nothing was seen is back: it waits since then where it was looked at. */
+void fg__offcpu_waited(fg__offcpu *s, fg__waiting *thread, uint64_t time);
 /* … and draw those that were not switched since: they have waited for so many seconds. */
 int fg__offcpu_add_looks(fg__offcpu *s, fg__frames *frames, double seconds);
 /* Frames for all raw stacks, the quality record, metadata. `engine`: how it was measured. */

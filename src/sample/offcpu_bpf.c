@@ -107,7 +107,7 @@ static int open_bpf(fg__sampler *base, const void *given) {
     int error = load(s, o);
     if (!error) error = attach(s);
     return error ? fg__rights_refused(base->ctx, FG__RIGHT_BPF, s->off.pid, -error)
-                 : fg__offcpu_look(&s->off);
+                 : fg__offcpu_look(&s->off, false);
 }
 
 /* ---- run ----------------------------------------------------------------------------------------------- */

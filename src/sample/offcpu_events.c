@@ -100,7 +100,7 @@ static int open_events(fg__sampler *base, const void *given) {
     if (!err) err = fg__offcpu_open(&s->off, o);
     if (!err) err = attach_switches(s);
     if (!err) err = attach_clock(s);
-    return err ? err : fg__offcpu_look(&s->off);
+    return err ? err : fg__offcpu_look(&s->off, true);
 }
 
 /* ---- run ----------------------------------------------------------------------------------------------- */
@@ -151,9 +151,12 @@ static int on_switch(void *user, const fg__record *record) {
     if (record->type == PERF_RECORD_SAMPLE) return on_leave(s, record);
     if (record->type != PERF_RECORD_SWITCH) return fg__watch_record(&s->off.watch, record);
     if (record->misc & PERF_RECORD_MISC_SWITCH_OUT) return 0;
+    bool known = fg__offcpu_knows(&s->off, record->tid);
     int err = fg__offcpu_thread(&thread, &s->off, record->tid);
-    if (!err) end_wait(s, thread, record->time);
-    return err;
+    if (err) return err;
+    if (!known) fg__offcpu_waited(&s->off, thread, record->time);
+    end_wait(s, thread, record->time);
+    return 0;
 }
 
 static int on_tick(void *user, const fg__record *record) {

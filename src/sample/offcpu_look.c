@@ -1,6 +1,7 @@
 /*
  * Threads that wait all the time: no event tells of a thread that is switched neither out nor in. The kernel counts the
- * switches of each thread; where that count has not changed, one look at the end says where it has been.
+ * switches of each thread; where that count has not changed, one look at the end says where it has been. And threads that
+ * wait when watching begins: the event of their return does not tell where they were, one look at the beginning does.
  *
  *   /proc/PID/task/TID/status    switches so far          …/syscall    the user's stack pointer and where it is in code
  *   …/stat                       the state                …/stack      functions of the kernel (root), or …/wchan, the innermost
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 #include "sample/offcpu.h"
 #include "symbols/names.h"
@@ -19,6 +21,8 @@
 #include "sys/proc.h"
 
 enum { STACK = 64 << 10, PIECES = 64, TEXT = 8192 };
+static const double first_look = 0.2; /* seconds for stacks at the beginning: events are waiting to be read */
+static const double much_earlier = 0.05;
 
 /* ---- /proc --------------------------------------------------------------------------------------------- */
 
@@ -46,22 +50,6 @@ static uint32_t state_of(const fg__offcpu *s, uint32_t tid) {
     char text[TEXT];
     const char *name_end = read_file(text, s, tid, "stat") ? strrchr(text, ')') : NULL;
     return name_end && name_end[1] == ' ' ? fg__wait_state_lettered(name_end[2]) : FG__STATE_GONE;
-}
-
-int fg__offcpu_look(fg__offcpu *s) {
-    char path[64];
-    int err = 0;
-    snprintf(path, sizeof path, "/proc/%u/task", s->pid);
-    DIR *folder = opendir(path);
-    for (struct dirent *entry; !err && folder && (entry = readdir(folder));) {
-        uint32_t tid = (uint32_t)strtoul(entry->d_name, NULL, 10);
-        uint64_t switches = tid ? switches_of(s, tid) : UINT64_MAX;
-        if (switches == UINT64_MAX) continue;
-        err = fg__grow(s->base.ctx, &s->looks, &s->look_cap, s->look_n + 1, sizeof *s->looks);
-        if (!err) s->looks[s->look_n++] = (fg__look){tid, switches};
-    }
-    if (folder) closedir(folder);
-    return err;
 }
 
 /* ---- stacks -------------------------------------------------------------------------------------------- */
@@ -126,20 +114,78 @@ static bool registers_of(fg__registers *out, const fg__offcpu *s, uint32_t tid) 
     return out->value[FG__RSP] && out->value[FG__RIP];
 }
 
-static int add_user(fg__offcpu *s, fg__frames *frames, uint32_t tid) {
+/* Where the program waits, into s->addresses. */
+static int read_user(size_t *n, fg__offcpu *s, uint32_t space, uint32_t tid) {
     fg__registers registers;
-    uint32_t space;
-    size_t n = 0;
+    *n = 0;
     if (!registers_of(&registers, s, tid)) return 0;
     uint8_t *stack = fg__alloc(s->base.ctx, STACK);
-    int err = stack ? fg__watch_space(&space, &s->watch, s->pid) : FG_ENOMEM;
-    if (!err) {
-        size_t size = copy_memory(stack, STACK, s->pid, registers.value[FG__RSP]);
-        s->watch.truncated += fg__unwind(s->addresses, &n, FG__STACK_DEPTH, s->watch.spaces[space],
-                                         &registers, stack, size) != FG__UNWOUND_WHOLE;
-    }
+    if (!stack) return FG_ENOMEM;
+    size_t size = copy_memory(stack, STACK, s->pid, registers.value[FG__RSP]);
+    s->watch.truncated += fg__unwind(s->addresses, n, FG__STACK_DEPTH, s->watch.spaces[space], &registers,
+                                     stack, size) != FG__UNWOUND_WHOLE;
     fg_free(s->base.ctx, stack);
+    return 0;
+}
+
+static int add_user(fg__offcpu *s, fg__frames *frames, uint32_t tid) {
+    uint32_t space;
+    size_t n = 0;
+    int err = fg__watch_space(&space, &s->watch, s->pid);
+    if (!err) err = read_user(&n, s, space, tid);
     return err ? err : fg__watch_frames(&s->watch, frames, space, s->addresses, n);
+}
+
+/* ---- the beginning ------------------------------------------------------------------------------------- */
+
+/* As it would have been when the thread was switched out, but for the kernel's functions, which have no addresses here. */
+static int look_at(uint32_t *out, fg__offcpu *s, uint32_t tid) {
+    fg__raw_key key = {.tag = state_of(s, tid)};
+    size_t n;
+    *out = FG__NONE;
+    if (key.tag == FG__STATE_GONE || key.tag == FG__STATE_RUNNABLE || !(s->filter.states >> key.tag & 1))
+        return 0;
+    int err = fg__watch_space(&key.space, &s->watch, s->pid);
+    if (!err) err = fg__watch_name(&key.thread, &s->watch, s->pid, tid);
+    if (!err) err = read_user(&n, s, key.space, tid);
+    if (err) return err;
+    key.user = (uint16_t)n;
+    return fg__raws_find(out, s->base.ctx, &s->watch.raws, &key, s->addresses);
+}
+
+static uint64_t now_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+int fg__offcpu_look(fg__offcpu *s, bool stacks) {
+    char path[64];
+    int err = 0;
+    double until = fg__loop_now() + first_look;
+    snprintf(path, sizeof path, "/proc/%u/task", s->pid);
+    s->began = now_ns();
+    DIR *folder = opendir(path);
+    for (struct dirent *entry; !err && folder && (entry = readdir(folder));) {
+        uint32_t tid = (uint32_t)strtoul(entry->d_name, NULL, 10), stack = FG__NONE;
+        uint64_t switches = tid ? switches_of(s, tid) : UINT64_MAX;
+        if (switches == UINT64_MAX) continue;
+        if (stacks && fg__loop_now() < until) err = look_at(&stack, s, tid);
+        if (!err) err = fg__grow(s->base.ctx, &s->looks, &s->look_cap, s->look_n + 1, sizeof *s->looks);
+        if (!err) s->looks[s->look_n++] = (fg__look){tid, stack, switches};
+    }
+    if (folder) closedir(folder);
+    return err;
+}
+
+void fg__offcpu_waited(fg__offcpu *s, fg__waiting *thread, uint64_t time) {
+    size_t i = 0;
+    while (i < s->look_n && s->looks[i].tid != thread->tid) i++;
+    if (i == s->look_n || s->looks[i].stack == FG__NONE || time < s->began) return;
+    thread->stack = s->looks[i].stack;
+    thread->since = s->began;
+    s->earlier++;
+    s->earlier_ns += (int64_t)(time - s->began);
 }
 
 /* ---- waits --------------------------------------------------------------------------------------------- */
@@ -159,6 +205,17 @@ static int add_wait(fg__offcpu *s, fg__frames *frames, uint32_t tid, uint32_t st
     return err ? err : fg__watch_add(&s->watch, frames, p, values, NULL);
 }
 
+/* It is said where it is much of the picture. */
+static int note_earlier(fg__offcpu *s) {
+    const fg__raws *raws = &s->watch.raws;
+    int64_t total = 0;
+    for (size_t i = 0; i < raws->n; i++) total += raws->weights[i];
+    if (!s->earlier || (double)s->earlier_ns <= much_earlier * (double)total) return 0;
+    return fg_profile_note(s->base.profile,
+                           "%lld wait%s had begun before: the kernel's functions are missing there",
+                           (long long)s->earlier, s->earlier == 1 ? "" : "s");
+}
+
 int fg__offcpu_add_looks(fg__offcpu *s, fg__frames *frames, double seconds) {
     uint64_t ns = (uint64_t)(seconds * 1e9);
     int64_t added = 0;
@@ -174,6 +231,7 @@ int fg__offcpu_add_looks(fg__offcpu *s, fg__frames *frames, double seconds) {
         added++;
     }
     s->watch.raws.total += added;
+    if (!err) err = note_earlier(s);
     if (err || !added) return err;
     return fg_profile_note(s->base.profile,
                            "%lld thread%s waited all the time: where is known from one look at the end",

@@ -131,6 +131,7 @@ def waits(folder):
               not profile.share("^sleeping$"), profile)
     if "bpf" in there:
         wakers(folder, path)
+    begun(folder)
     children(folder, there)
     with tempfile.TemporaryDirectory(dir=BUILD) as place:  # the usual one may be in memory
         profile, _ = watched(pathlib.Path(place), path, arguments=["disk"], seconds=1)
@@ -142,6 +143,24 @@ def check_idle(engine, profile):
     share = profile.share("^idle$", "^idle$", "pause", "^sleeping$") if os.getuid() == 0 else profile.share("^idle$", "^sleeping$")
     check(f"{engine}: a thread that waits all the time, where and how long: {share:.1%}", abs(share - 1) < 0.01 and
           re.search("[12] threads? waited all the time: where is known from one look", profile.error), profile)
+
+
+def begun(folder):
+    """A wait that is under way when watching begins, and ends meanwhile. A machine that is busy may begin too late."""
+    path = build("begun", folder)
+    for _ in range(6):
+        with program(path) as process, futures.ThreadPoolExecutor() as other:
+            time.sleep(0.2)
+            making = other.submit(Waits, folder, "--pid", process.pid, "--duration", 3)
+            time.sleep(1.5)
+            process.stdin.write("\n")
+            process.stdin.flush()
+            profile = making.result()
+        if profile.share("^waits_for_word$"):
+            break
+    word, rest = profile.share("^waits_for_word$", "^sleeping$"), profile.share("^sleeps$")
+    check(f"tracepoints: {word:.1%} in a wait that had begun before, {rest:.1%} in others: all of the time", word > 0 < rest and
+          0.8 < word + rest < 1.02 and "1 wait had begun before" in profile.error, profile)
 
 
 def children(folder, there):

@@ -26,6 +26,7 @@ PROGRAMS = {
     "linked": [[*C, NO_POINTERS, "-shared", "-fPIC", SOURCES / "library.c", "-o", "libwork.so"],
                [*C, NO_POINTERS, SOURCES / "linked.c", "-L.", "-lwork", "-Wl,-rpath,$ORIGIN", "-o", "linked"]],
     "waits": [[*C, POINTERS, SOURCES / "waits.c", "-o", "waits"]],
+    "begun": [[*C, POINTERS, SOURCES / "begun.c", "-o", "begun"]],
     "forbids": [[*C, SOURCES / "forbids.c", "-o", "forbids"]],
     "jit": [[*C, POINTERS, SOURCES / "jit.c", "-o", "jit"]],
 }

@@ -48,8 +48,9 @@ static void a_busy_one_gets_a_longer_period_until_samples_are_few(void **state) 
         }
     assert_int_equal(p.now, 1009);
     fg__malloc_period_text(text, sizeof text, &p);
-    assert_string_equal(text, "one allocation of 1009 is a sample, at first each, then one of 11, then one of 101 "
-                              "(none for 30 ms between)");
+    assert_string_equal(text,
+                        "one allocation of 1009 is a sample, at first each, then one of 11, then one of 101 "
+                        "(none for 30 ms between)");
 }
 
 int main(void) {
