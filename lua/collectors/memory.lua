@@ -172,8 +172,8 @@ return fg.collector {
     { "growth", type = "boolean", help = "compare what is in use at two moments" },
     { "live", type = "boolean", help = "malloc: what is allocated from now on and not freed again, until the end" },
     { "period", type = "integer", min = 1, max = 1 << 30,
-      help = "malloc: one allocation of so many is a sample, of the next prime number of them; otherwise all are, as long "
-        .. "as that makes no more than 2000 samples a second, and then fewer; with --live 100" },
+      help = "malloc: one allocation of so many is a sample, of the next prime number of them; otherwise each, and "
+        .. "fewer where that makes more than 2000 samples a second; with --live 100" },
     { "timeout", type = "duration", default = "10s",
       help = "Python, jemalloc: how long to wait for a moment at which the process can be asked safely" },
     { "depth", type = "integer", min = 1, max = 1000, default = 16, help = "Python: frames of each stack, at most" },

@@ -1,4 +1,5 @@
 local fg = require "flamegraph"
+local process = require "flamegraph.process"
 local record = require "flamegraph.record"
 local words = require "flamegraph.words"
 
@@ -34,9 +35,19 @@ end
 
 -- ---- engines ----------------------------------------------------------------------------------------------------
 
+-- Of a program that another one runs, the functions of that one are seen: who knows its own is told.
+local function hint(pid)
+  local found = fg.process(pid)
+  local collector = found and process.collector(found.runtime)
+  if not collector or collector == "perf" then return end
+  fg.log("process %d is %s: flame-graph %s --pid %d shows its own functions, this those of the runtime", pid,
+    found.runtime, collector, pid)
+end
+
 local function sample(args)
   local command, why = target_of(args)
   if why then return nil, why, "INVAL" end
+  if args.pid then hint(args.pid) end
   return fg.sample {
     sampler = "perf",
     pid = args.pid,

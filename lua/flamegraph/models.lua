@@ -118,7 +118,7 @@ function models.remedy(provider, url, key)
     return "is this machine on the network? --api-url names another server, --local asks nobody"
   end
   local service = key and ("leave --api-url out to ask %s"):format(own.url)
-    or ("$%s is the key for %s"):format(own.variable, own.url)
+    or ("with a key in $%s, %s is asked"):format(own.variable, own.url)
   return ("%s; a model on this machine (ollama): --provider openai --api-url http://localhost:11434; --local asks "
     .. "nobody"):format(service)
 end

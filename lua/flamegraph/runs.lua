@@ -127,7 +127,8 @@ local refusals = {
     share = function(q) return q.unknown end },
   { limit = 0.05, what = "of the samples were lost", remedy = "sample at a lower rate",
     share = function(q) return (q.lost or 0) / math.max(1, (q.lost or 0) + q.samples) end },
-  { limit = 0.2, what = "of the stacks are cut short", remedy = "unwind by frame pointers, or allow for deeper stacks",
+  { limit = 0.2, what = "of the stacks are cut short",
+    remedy = "give perf --with unwind=dwarf --with stack=32k, or build with frame pointers",
     share = function(q) return (q.truncated or 0) / math.max(1, q.samples) end },
 }
 

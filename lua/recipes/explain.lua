@@ -79,10 +79,12 @@ end
 
 -- The model's words; nil, message, code.
 local function asked(args, request, key)
-  local bar <close> = fg.progress { text = "asking " .. request.model } -- luacheck: ignore bar
+  local bar <close> = fg.progress { -- luacheck: ignore bar
+    text = ("asking %s at %s"):format(request.model, request.base),
+  }
   local answer, message, code = models.ask(args.provider, request, key)
   if answer then return require("flamegraph.log").clean(answer) end
-  if code == "NET" then message = message .. ": " .. models.remedy(args.provider, request.base, key) end
+  if code == "NET" then message = message .. "; " .. models.remedy(args.provider, request.base, key) end
   return nil, ("%s: %s; the summary %s was made here and stands"):format(request.base, message,
     args.output == "-" and "above" or "in " .. args.output), code
 end
@@ -142,7 +144,6 @@ return fg.recipe {
       out.add(said.request(request))
       return out.finish()
     end
-    if not args.api_url then fg.log("asking %s at %s", request.model, request.base) end
     local answer, message, code = asked(args, request, key)
     if answer then out.add(said.answer(request.model, answer)) end
     local written, why, kind = out.finish()

@@ -4,6 +4,7 @@
 #include "symbols/unwind.h"
 
 enum { USUAL_STACK = 8192, MOST_STACK = 65528 };
+enum { MUCH = 5 }; /* one in so many stacks is cut short: that is worth a hint */
 
 int fg__unwinding_choose(fg__unwinding *out, fg_ctx *ctx, const char *how, uint64_t stack) {
     *out = (fg__unwinding){.dwarf = how && strcmp(how, "dwarf") == 0};
@@ -32,6 +33,14 @@ void fg__unwinding_ask(struct perf_event_attr *attr, const fg__unwinding *unwind
 /* No code of a program is there: what a frame pointer register held was none, and the kernel followed it. */
 static bool is_stray(uint64_t address) {
     return address < 4096 || address >> 63;
+}
+
+int fg__unwinding_note(fg_profile *p, const fg__unwinding *unwinding, const fg__watch *w) {
+    if (w->truncated <= w->raws.total / MUCH || !fg__registers_mask()) return 0;
+    if (!unwinding->dwarf)
+        return fg_profile_note(p, "--unwind dwarf finds callers in programs that have no frame pointers");
+    return fg_profile_note(p, "--stack finds more callers: %u bytes of each stack were copied (64k at most)",
+                           (unsigned)unwinding->copied);
 }
 
 /* The kernel's list has both halves, each behind a mark. */

@@ -212,7 +212,8 @@ static int finish_events(fg__sampler *base) {
     int n = snprintf(engine, sizeof engine, "perf_event_open, each sched:sched_switch");
     if (s->off.with_cpu)
         snprintf(engine + n, sizeof engine - (size_t)n, " and cpu-clock, %g Hz", s->off.cpu_rate);
-    return fg__offcpu_finish(&s->off, engine, seconds);
+    err = fg__offcpu_finish(&s->off, engine, seconds);
+    return err ? err : fg__unwinding_note(base->profile, &s->unwinding, &s->off.watch);
 }
 
 static void close_events(fg__sampler *base) {

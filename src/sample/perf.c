@@ -27,7 +27,6 @@
 
 enum { USUAL_RATE = 99, RING = 512 << 10, STACK_RING = 2 << 20 };
 enum { FEW_SAMPLES = 10 };       /* of a thread, for its first one to matter */
-enum { MUCH = 5 };               /* one in so many stacks is cut short: that is worth a hint */
 enum { MOST_COPIED = 32 << 20 }; /* bytes a second, of everybody's stacks */
 
 typedef struct options {
@@ -335,13 +334,7 @@ static int describe(struct perf *s, double seconds) {
             "%lld threads and processes were started, and what each does in its first %.3g ms is "
             "seen as root only, or after: sudo sysctl kernel.perf_event_paranoid=0",
             (long long)s->watch.forked, 1e3 / s->rate);
-    if (!err && !s->unwinding.dwarf && s->watch.truncated > s->watch.raws.total / MUCH &&
-        fg__registers_mask())
-        err = fg_profile_note(p, "--unwind dwarf finds callers in programs that have no frame pointers");
-    if (!err && s->unwinding.dwarf && s->watch.truncated > s->watch.raws.total / MUCH)
-        err =
-            fg_profile_note(p, "--stack finds more callers: %u bytes of each stack were copied (64k at most)",
-                            (unsigned)s->unwinding.copied);
+    if (!err) err = fg__unwinding_note(p, &s->unwinding, &s->watch);
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
     if (!err) err = fg_meta_set_number(p, "sampler_cpu", (int64_t)cpu.tv_sec * 1000000000 + cpu.tv_nsec);
     return err;

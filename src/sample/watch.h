@@ -70,6 +70,8 @@ typedef struct fg__unwinding {
 int fg__unwinding_choose(fg__unwinding *out, fg_ctx *ctx, const char *how, uint64_t stack);
 /* Have samples bring what that takes. */
 void fg__unwinding_ask(struct perf_event_attr *attr, const fg__unwinding *unwinding);
+/* Where many stacks are cut short: the option that finds more of them. */
+int fg__unwinding_note(fg_profile *p, const fg__unwinding *unwinding, const fg__watch *w);
 
 /* As the kernel has walked them: sets key->kernel and key->user. */
 void fg__watch_chain(fg__raw_key *key, uint64_t *addresses, const fg__perf_sample *sample);
