@@ -25,6 +25,21 @@ local function noise_of(f)
   return f.dispersion > 2 and "run-to-run" or "sampling"
 end
 
+-- Runs a side from which on the detectable effect is what is found; fewer promise too much (docs/verdicts.md).
+local enough = 7
+
+--- A detectable effect, in words.
+-- @tparam number growth 0.1: 10 % more
+-- @tparam integer runs of each side, the smaller number
+-- @treturn string
+function report.detectable(growth, runs)
+  return (runs < enough and "more than " or "") .. percent(growth)
+end
+
+local function detectable_of(f)
+  return report.detectable(f.detectable, math.min(#f.before, #f.after))
+end
+
 -- What would settle a feature: more runs than there were, whatever a lucky estimate says.
 local function settles(f)
   local least = math.min(#f.before, #f.after) + 1
@@ -83,7 +98,8 @@ function writers.text(result)
     local f = row.f
     say("%s", row_text(row))
     if row.word == "open" then
-      say("  %-24s %s noise; from %s would be found; settled by %s", "", noise_of(f), percent(f.detectable), settles(f))
+      say("  %-24s %s noise; growth of %s would be found; settled by %s", "", noise_of(f), detectable_of(f),
+        settles(f))
     end
   end
   for _, m in ipairs(result.moved) do
@@ -116,7 +132,7 @@ function writers.md(result)
   for _, row in ipairs(rows) do
     local f = row.f
     lines[#lines + 1] = ("| %s | %s | %.1f → %.1f | %s | %s | %.2g | %s |"):format(row.word, cell(title_of(f)),
-      f.before_mean, f.after_mean, percent(f.growth), interval(f), f.adjusted, percent(f.detectable))
+      f.before_mean, f.after_mean, percent(f.growth), interval(f), f.adjusted, detectable_of(f))
   end
   for _, m in ipairs(result.moved) do
     local how = m.renamed and ", a rename by its looks" or ""

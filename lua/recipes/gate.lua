@@ -247,7 +247,8 @@ local function calibrate(args)
   table.sort(rows, function(a, b) return a.most > b.most or a.most == b.most and a.name < b.name end)
   for i, row in ipairs(rows) do
     if i > 20 then break end
-    lines[#lines + 1] = ("  %-6s %-40s detectable from %+.1f %%"):format(row.kind, row.name, 100 * row.sum / row.n)
+    lines[#lines + 1] = ("  %-6s %-40s detectable from %s"):format(row.kind, row.name,
+      report.detectable(row.sum / row.n, half))
   end
   return table.concat(lines, "\n") .. "\n"
 end
