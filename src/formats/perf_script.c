@@ -509,6 +509,13 @@ static int read_perf_script(fg_profile *p, fg_in *in, const fg_read_options *opt
  */
 
 /* Sure of an event line beyond doubt, and of any event line with a frame line behind it; less of a frame line alone. */
+/* A line with a byte that no text has says nothing: in binary files some look like events, and some like frames. */
+static bool is_text(fg__slice line) {
+    for (size_t i = 0; i < line.n; i++)
+        if ((uint8_t)line.p[i] < ' ' && !fg__is_space(line.p[i])) return false;
+    return true;
+}
+
 static int judge(fg__slice head) {
     enum { LINES = 64 };
     bool event_before = false;
@@ -517,6 +524,10 @@ static int judge(fg__slice head) {
         fg__slice line = fg__slice_of(head.p, newline ? newline : end), text = fg__slice_trim(line);
         head = fg__slice_of(newline ? newline + 1 : end, end);
         if (fg__slice_starts(line, "#")) continue;
+        if (!is_text(line)) {
+            event_before = false;
+            continue;
+        }
         fg__perf_event event;
         fg__perf_frame frame;
         if (event_before && text.n && fg__is_space(line.p[0]) && fg__perf_frame_parse(&frame, line))

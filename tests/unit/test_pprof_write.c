@@ -197,6 +197,8 @@ static const struct {
     {"go-heap.pb.gz", "inuse_space", "bytes", "main.sorting", 9582914, 8356219},
     {"go-mutex.pb.gz", "delay", "nanoseconds", "sync.(*Mutex).Unlock", 104401906, 104371874},
     {"go-goroutine.pb.gz", "goroutine", "count", "runtime.goroutineProfileWithLabels", 1, 1},
+    /* among its bytes are lines that a `perf script` could have printed */
+    {"go-allocs.pb.gz", "alloc_space", "bytes", "main.keepLarge", 83070960, 41943184},
 };
 
 static void go_and_we_agree(void **state) {
