@@ -33,7 +33,8 @@ local enough = 7
 -- @tparam integer runs of each side, the smaller number
 -- @treturn string
 function report.detectable(growth, runs)
-  return (runs < enough and "more than " or "") .. percent(growth)
+  local most = 99 -- beyond, something that is new is all that would be found
+  return (runs < enough and growth <= most and "more than " or "") .. percent(growth)
 end
 
 local function detectable_of(f)
