@@ -4,9 +4,9 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 #include "lua/lua.h"
+#include "sys/clock.h"
 
 static int dir_gc(lua_State *L) {
     DIR **dir = lua_touserdata(L, 1);
@@ -73,21 +73,15 @@ static int writable(lua_State *L) {
     return 1;
 }
 
-static lua_Integer nanoseconds(clockid_t clock) {
-    struct timespec t = {0};
-    clock_gettime(clock, &t);
-    return (lua_Integer)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 /* time() → nanoseconds since 1970 */
 static int wall_time(lua_State *L) {
-    lua_pushinteger(L, nanoseconds(CLOCK_REALTIME));
+    lua_pushinteger(L, fg__clock_ns(CLOCK_REALTIME));
     return 1;
 }
 
 /* clock() → seconds on a clock that only goes forward */
 static int monotonic(lua_State *L) {
-    lua_pushnumber(L, (lua_Number)nanoseconds(CLOCK_MONOTONIC) / 1e9);
+    lua_pushnumber(L, (lua_Number)fg__clock_ns(CLOCK_MONOTONIC) / 1e9);
     return 1;
 }
 

@@ -5,10 +5,10 @@
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 #include "formats/input.h"
 #include "sample/sample.h"
+#include "sys/clock.h"
 #include "sys/rights.h"
 
 /* The longest silence after the session was told to end; cells that are divided at once; clocks further apart than this
@@ -43,12 +43,6 @@ struct dotnet {
     int64_t samples, begun, own_cpu;
     double ended;
 };
-
-static int64_t clock_ns(clockid_t clock) {
-    struct timespec t;
-    clock_gettime(clock, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 /* ---- open -------------------------------------------------------------------------------------------------------------- */
 
@@ -183,7 +177,7 @@ static int read_stream(struct dotnet *dn) {
 static int dotnet_run(fg__sampler *s) {
     struct dotnet *dn = (struct dotnet *)s;
     fg_read_options options = {.size = sizeof options, .name = "the .NET runtime", .max_input = STREAM_MAX};
-    dn->begun = clock_ns(CLOCK_MONOTONIC);
+    dn->begun = fg__clock_ns(CLOCK_MONOTONIC);
     int err = dn_clocks_read(&dn->clocks, s->ctx, &dn->threads);
     if (!err) err = dn_collect(&dn->session, s->ctx, dn->fd, s->stop_fd, dn->options.common.pid);
     if (!err) err = fg__in_open_pull(&dn->in, s->ctx, pull, dn, &options);
@@ -253,7 +247,7 @@ static int describe(struct dotnet *dn) {
                    {"period", fg__nettrace_head_of(dn->trace).period},
                    {"lost", fg__nettrace_lost(dn->trace)},
                    {"samples", dn->options.wall ? dn->samples : p->totals[0]},
-                   {"sampler_cpu", dn->own_cpu + clock_ns(CLOCK_THREAD_CPUTIME_ID)}};
+                   {"sampler_cpu", dn->own_cpu + fg__clock_ns(CLOCK_THREAD_CPUTIME_ID)}};
     int err = fg_meta_set_text(p, "default_type", type);
     if (!err) err = fg_meta_set_text(p, "period_type", type);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers && !err; i++)

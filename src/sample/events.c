@@ -11,8 +11,8 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
-#include <time.h>
 #include <unistd.h>
+#include "sys/clock.h"
 
 enum { RECORD_MAX = 64 << 10, LEAST_RING = 16 << 10, ATTACH_ROUNDS = 16, SETTLED_NS = 1000000 };
 
@@ -237,10 +237,7 @@ static void take(const fg__events *e, const fg__ring *ring, fg__record *record, 
 
 /* What is older has come in: the clock is that of the events. */
 static uint64_t settled(const fg__events *e) {
-    struct timespec now;
-    if (e->stopped) return UINT64_MAX;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec - SETTLED_NS;
+    return e->stopped ? UINT64_MAX : (uint64_t)fg__clock_ns(CLOCK_MONOTONIC) - SETTLED_NS;
 }
 
 int fg__events_drain(fg__events *e, fg__visit *visit, void *user) {

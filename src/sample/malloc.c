@@ -19,11 +19,11 @@
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
-#include <time.h>
 #include <unistd.h>
 #include "formats/heap.h"
 #include "sample/uprobe.h"
 #include "symbols/unwind.h"
+#include "sys/clock.h"
 #include "sys/rights.h"
 
 enum {
@@ -459,10 +459,8 @@ static int describe_live(struct sampler *s, int64_t lost) {
 
 static int describe(struct sampler *s, int64_t lost) {
     fg_profile *p = s->base.profile;
-    struct timespec cpu = {0};
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
     int err = fg_meta_set_number(p, "samples", s->samples);
-    if (!err) err = fg_meta_set_number(p, "sampler_cpu", (int64_t)cpu.tv_sec * 1000000000 + cpu.tv_nsec);
+    if (!err) err = fg_meta_set_number(p, "sampler_cpu", fg__clock_ns(CLOCK_THREAD_CPUTIME_ID));
     if (err) return err;
     if (s->live) return describe_live(s, lost);
     char how[160];

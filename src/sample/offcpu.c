@@ -2,8 +2,8 @@
 #include "sample/offcpu.h"
 #include <errno.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
+#include "sys/clock.h"
 #include "sys/rights.h"
 
 /* ---- open ---------------------------------------------------------------------------------------------- */
@@ -190,11 +190,9 @@ static int add_types(fg__offcpu *s) {
 
 static int describe(fg__offcpu *s, const char *engine, double seconds) {
     fg_profile *p = s->base.profile;
-    struct timespec cpu = {0};
     int err = fg_meta_set_text(p, "engine", engine);
     if (!err) err = fg_meta_set_number(p, "duration", (int64_t)(seconds * 1e9));
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
-    return err ? err : fg_meta_set_number(p, "sampler_cpu", (int64_t)cpu.tv_sec * 1000000000 + cpu.tv_nsec);
+    return err ? err : fg_meta_set_number(p, "sampler_cpu", fg__clock_ns(CLOCK_THREAD_CPUTIME_ID));
 }
 
 int fg__offcpu_finish(fg__offcpu *s, const char *engine, double seconds) {

@@ -5,10 +5,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <time.h>
 #include "core/embedded.h"
 #include "sample/bpf/offcpu.h"
 #include "sample/offcpu.h"
+#include "sys/clock.h"
 #include "sys/rights.h"
 
 static const fg__option rows[] = {FG__OFFCPU_ROWS, {NULL, 0, 0}};
@@ -175,10 +175,8 @@ static int read_sums(struct bpf_sampler *s) {
 /* Who waits still has waited until now. */
 static int read_starts(struct bpf_sampler *s) {
     struct offcpu_start start;
-    struct timespec t;
     int id, err = 0;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    uint64_t now = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+    uint64_t now = (uint64_t)fg__clock_ns(CLOCK_MONOTONIC);
     for (void *last = NULL; !err && bpf_map_get_next_key(s->starts, last, &id) == 0; last = &id) {
         if (bpf_map_lookup_elem(s->starts, &id, &start) || now < start.since) continue;
         struct offcpu_sum sum = {now - start.since, 1};

@@ -12,10 +12,10 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include "sample/offcpu.h"
 #include "sample/perf_event.h"
 #include "symbols/unwind.h"
+#include "sys/clock.h"
 #include "sys/rights.h"
 
 enum { RING = 1 << 20, STACK_RING = 8 << 20, CPU_RING = 256 << 10 };
@@ -190,16 +190,10 @@ static int run_events(fg__sampler *base) {
 
 /* ---- finish -------------------------------------------------------------------------------------------- */
 
-static uint64_t now_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 static int finish_events(fg__sampler *base) {
     struct events_sampler *s = (struct events_sampler *)base;
     double seconds = fg__loop_now() - base->started;
-    uint64_t now = now_ns();
+    uint64_t now = (uint64_t)fg__clock_ns(CLOCK_MONOTONIC);
     char engine[96];
     fg__events_stop(&s->switches);
     fg__events_stop(&s->clock);

@@ -13,11 +13,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 #include "sample/offcpu.h"
 #include "symbols/names.h"
 #include "symbols/unwind.h"
+#include "sys/clock.h"
 #include "sys/proc.h"
 
 enum { STACK = 64 << 10, PIECES = 64, TEXT = 8192 };
@@ -153,18 +153,12 @@ static int look_at(uint32_t *out, fg__offcpu *s, uint32_t tid) {
     return fg__raws_find(out, s->base.ctx, &s->watch.raws, &key, s->addresses);
 }
 
-static uint64_t now_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 int fg__offcpu_look(fg__offcpu *s, bool stacks) {
     char path[64];
     int err = 0;
     double until = fg__loop_now() + first_look;
     snprintf(path, sizeof path, "/proc/%u/task", s->pid);
-    s->began = now_ns();
+    s->began = (uint64_t)fg__clock_ns(CLOCK_MONOTONIC);
     DIR *folder = opendir(path);
     for (struct dirent *entry; !err && folder && (entry = readdir(folder));) {
         uint32_t tid = (uint32_t)strtoul(entry->d_name, NULL, 10), stack = FG__NONE;

@@ -16,12 +16,12 @@
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
-#include <time.h>
 #include <unistd.h>
 #include "sample/command.h"
 #include "sample/perf_event.h"
 #include "sample/watch.h"
 #include "symbols/unwind.h"
+#include "sys/clock.h"
 #include "sys/proc.h"
 #include "sys/rights.h"
 
@@ -315,7 +315,6 @@ static int name_all(struct perf *s) {
 static int describe(struct perf *s, double seconds) {
     fg_profile *p = s->base.profile;
     char text[96];
-    struct timespec cpu = {0};
     snprintf(text, sizeof text, s->event.each ? "perf_event_open, each %s" : "perf_event_open, %s, %g Hz",
              s->event.name, s->rate);
     int err = fg_meta_set_text(p, "engine", text);
@@ -335,9 +334,7 @@ static int describe(struct perf *s, double seconds) {
             "seen as root only, or after: sudo sysctl kernel.perf_event_paranoid=0",
             (long long)s->watch.forked, 1e3 / s->rate);
     if (!err) err = fg__unwinding_note(p, &s->unwinding, &s->watch);
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
-    if (!err) err = fg_meta_set_number(p, "sampler_cpu", (int64_t)cpu.tv_sec * 1000000000 + cpu.tv_nsec);
-    return err;
+    return err ? err : fg_meta_set_number(p, "sampler_cpu", fg__clock_ns(CLOCK_THREAD_CPUTIME_ID));
 }
 
 static int finish_perf(fg__sampler *base) {

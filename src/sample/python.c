@@ -11,11 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <time.h>
 #include "sample/python.h"
 #include "sample/sample.h"
-#include "sys/rights.h"
+#include "sys/clock.h"
 #include "sys/proc.h"
+#include "sys/rights.h"
 
 enum { USUAL_RATE = 100, HIGHEST_RATE = 10000, MOST_PROCESSES = 256 };
 static const double most_of_a_core = 0.25, lowest_rate = 1, family_interval = 0.25;
@@ -43,9 +43,7 @@ struct python {
 };
 
 static double thread_cpu(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+    return (double)fg__clock_ns(CLOCK_THREAD_CPUTIME_ID) / 1e9;
 }
 
 /* ---- the family ----------------------------------------------------------------------------------------- */
@@ -137,9 +135,7 @@ static int python_open(fg__sampler *s, const void *options) {
     py->count = 1;
     keep_slices(py, py->processes[0]);
     py->rate = py->options.common.rate > 0 ? py->options.common.rate : USUAL_RATE;
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    py->begun = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+    py->begun = fg__clock_ns(CLOCK_REALTIME);
     return 0;
 }
 

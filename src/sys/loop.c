@@ -3,7 +3,7 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <time.h>
+#include "sys/clock.h"
 #include "sys/op.h"
 
 struct fg__loop {
@@ -131,9 +131,7 @@ size_t fg__loop_under_way(const fg__loop *loop) {
 }
 
 double fg__loop_now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t); /* as uv_hrtime does */
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+    return (double)fg__clock_ns(CLOCK_MONOTONIC) / 1e9;
 }
 
 fg__multi **fg__loop_multi(fg__loop *loop) {
