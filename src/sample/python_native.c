@@ -145,30 +145,29 @@ typedef struct walked {
     size_t count;
 } walked;
 
-/* Whether the Python frame of some run lies in a native frame's part of the stack. */
-static bool holds_shim(const walked *w, size_t i, const py_stack *python) {
-    uint64_t end = i + 1 < w->count ? w->tops[i + 1] : UINT64_MAX;
-    for (size_t k = 0; k < python->count; k++)
-        if (python->shims[k] >= w->tops[i] && python->shims[k] < end) return true;
-    return false;
+/* The first Python frame from `k` on whose run has a frame of its own at `address` or above it; `count`: there is none. */
+static size_t next_shim(const py_stack *python, size_t k, uint64_t address) {
+    while (k < python->count && (!python->shims[k] || python->shims[k] < address)) k++;
+    return k;
 }
 
-static bool has_shims(const py_stack *python) {
-    for (size_t k = 0; k < python->count; k++)
-        if (python->shims[k]) return true;
-    return false;
+/* Whether the one at `k` lies in a native frame's part of the stack. */
+static bool holds_shim(const walked *w, size_t i, const py_stack *python, size_t k) {
+    return k < python->count && (i + 1 == w->count || python->shims[k] < w->tops[i + 1]);
 }
 
 static int name_addresses(natives *out, py_native *n, const walked *w, const py_stack *python) {
     const char *interpreter = NULL;
-    bool by_place = has_shims(python);
+    size_t shim = next_shim(python, 0, 0);
+    bool by_place = shim < python->count;
     out->count = out->loops = 0;
     for (size_t i = 0; i < w->count; i++) {
         const uint32_t *frames;
         size_t several;
         int err = fg__space_frames(&frames, &several, n->space, w->addresses[i], i > 0);
         if (err) return err;
-        bool is_run = by_place && holds_shim(w, i, python);
+        shim = next_shim(python, shim, w->tops[i]); /* stacks grow down: the runs further out lie higher */
+        bool is_run = holds_shim(w, i, python, shim);
         for (size_t k = 0; k < several && out->count < MOST_NATIVE; k++) {
             fg_frame frame = fg_profile_frame_at(n->profile, frames[k]);
             bool named = strncmp(frame.name, loop_name, sizeof loop_name - 1) == 0;
