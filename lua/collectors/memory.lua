@@ -21,26 +21,19 @@ local function warn(args, text)
   fg.log("process %d: %s", args.pid, text)
 end
 
--- What is turned on for one profile must not be turned off by another.
-local function alone(args, options)
-  local held <close>, message, code = hold.take(args.pid)
-  if not held then return nil, message, code end
-  return fg.sample(options)
-end
-
 local function tracemalloc(args)
   warn(args, ("%s (%d now)"):format(costs.tracemalloc(), args.depth))
-  return alone(args, {
+  return hold.sample {
     sampler = "tracemalloc", pid = args.pid, duration = args.duration, depth = args.depth, growth = args.growth,
     timeout = args.timeout,
-  })
+  }
 end
 
 local function jemalloc(args)
   if args.live then return nil, "--live is of malloc: jemalloc's own profile is what is in use already", "INVAL" end
-  return alone(args, {
+  return hold.sample {
     sampler = "jemalloc", pid = args.pid, duration = args.duration, growth = args.growth, timeout = args.timeout,
-  })
+  }
 end
 
 local function malloc(args)

@@ -39,8 +39,8 @@ function compared.diff(before, after, comparing, more)
   end
   local diff, why, code = profile.diff(both.before, both.after, { type = more.type, normalize = comparing.normalize,
     units_before = comparing.units_before, units_after = comparing.units_after })
-  for _, side in ipairs(comparing.no_canonical and {} or sides.names) do -- copies: large ones are not to wait for
-    for _, p in ipairs(both[side]) do p:close() end                     -- the garbage collector
+  if not comparing.no_canonical then -- these are copies
+    for _, side in ipairs(sides.names) do sides.close(both[side]) end
   end
   return diff, why, code
 end

@@ -4,6 +4,7 @@ local loop = require "flamegraph.loop"
 local op = require "flamegraph.op"
 local process = require "flamegraph.process"
 local rights = require "flamegraph.rights"
+local sample = require "flamegraph.sample"
 local words = require "flamegraph.words"
 
 local hold = {}
@@ -35,6 +36,15 @@ function hold.take(pid, sharing)
     local ok, message, code = loop.sleep(pause)
     if not ok then return nil, message, code end
   end
+end
+
+--- Sample what has to be turned on for the while: alone, as another's sampling would turn it off.
+-- @tparam table options of fg.sample, with `pid`
+-- @return what fg.sample returns; nil, message, code as hold.take
+function hold.sample(options)
+  local held <close>, message, code = hold.take(options.pid)
+  if not held then return nil, message, code end
+  return sample(options)
 end
 
 return hold

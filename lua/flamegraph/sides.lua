@@ -19,6 +19,12 @@ local function mean_known(list, get)
   return mean(list, get)
 end
 
+--- Close a side's profiles: large ones are not to wait for the garbage collector.
+-- @tparam {Profile,...} list
+function sides.close(list)
+  for _, p in ipairs(list) do p:close() end
+end
+
 local function most(list, get)
   local best = 0
   for _, p in ipairs(list) do best = math.max(best, get(p) or 0) end

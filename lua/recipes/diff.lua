@@ -5,6 +5,7 @@ local compared = require "flamegraph.compared"
 local files = require "flamegraph.files"
 local report = require "flamegraph.verdict_report"
 local runs = require "flamegraph.runs"
+local sides = require "flamegraph.sides"
 
 local function write_reports(args, before, after, diff)
   local result = assert(compared.changes(before, after, diff, args.comparing, args.type))
@@ -15,11 +16,6 @@ local function write_reports(args, before, after, diff)
   end
   result.again = report.command("diff", list)
   for _, path in ipairs(args.report) do assert(files.write(path, report.of(result, report.format(path)))) end
-end
-
--- What is in the diff now is not to be kept beside it while the picture is drawn.
-local function close(profiles)
-  for _, p in ipairs(profiles) do p:close() end
 end
 
 local function problem(args)
@@ -65,8 +61,8 @@ return fg.recipe {
     local diff = assert(compared.diff(before, after, args.comparing,
       { type = args.type, lines = args.reading.lines }))
     if args.report then write_reports(args, before, after, diff) end
-    close(before)
-    close(after)
+    sides.close(before) -- what is in the diff now is not to be kept beside it while the picture is drawn
+    sides.close(after)
     if next(args.filter) then diff = assert(diff:filter(args.filter)) end
     return diff:write(args.output)
   end,

@@ -14,9 +14,7 @@ local function collect(args)
   if args.python then
     return fg.sample { sampler = "tracemalloc", pid = args.pid, duration = 0.05, depth = args.depth, held = true }
   end
-  local held <close>, message, code = hold.take(args.pid)
-  if not held then return nil, message, code end
-  return fg.sample { sampler = "jemalloc", pid = args.pid, duration = 0.05 }
+  return hold.sample { sampler = "jemalloc", pid = args.pid, duration = 0.05 }
 end
 
 -- A snapshot: `sizes` by stack, and the profile.
