@@ -221,17 +221,18 @@ end
 
 -- How many of the judged functions that do change (`changed`: their columns) are found: ours, paired t, of how many.
 local function power(sides, changed, n)
-  local ours, theirs = 0, 0
+  local ours, theirs, of = 0, 0, 0
   for _ = 1, trials do
     local before = table.move(shuffled(sides.a), 1, n, 1, {})
     local after = table.move(shuffled(sides.b), 1, n, 1, {})
     local changes, found = changes_of(before, after), paired(before, after)
     for f in pairs(changed) do
+      of = of + 1
       if changes[f].judged and changes[f].adjusted <= level then ours = ours + 1 end
       if found[f] then theirs = theirs + 1 end
     end
   end
-  return ours, theirs, trials * 3
+  return ours, theirs, of
 end
 
 -- How often paired t finds anything at all where nothing changed.
