@@ -331,6 +331,9 @@ typedef struct fg_diff_options {
     fg_normalize normalize;
     double units_before; /**< units of work in a run of before; 0: what the metadata `units` says */
     double units_after;  /**< units of work in a run of after */
+    void *user;
+    /** As that of fg_filter: frames are matched under the names that it gives them. NULL: as they are. */
+    int (*rename)(void *user, fg_frame *frame);
 } fg_diff_options;
 
 /**

@@ -8,20 +8,6 @@ local sides = require "flamegraph.sides"
 
 local compared = {}
 
--- { before = f(each of before), after = … }; nil, message, code of the first that fails.
-local function of_both(before, after, f)
-  local out = {}
-  for _, side in ipairs(sides.names) do
-    out[side] = {}
-    for i, p in ipairs(side == "before" and before or after) do
-      local made, message, code = f(p)
-      if not made then return nil, ("%s, profile %d: %s"):format(side, i, message), code end
-      out[side][i] = made
-    end
-  end
-  return out
-end
-
 --- A diff of two sides, their frames made canonical first.
 -- @tparam {Profile,...} before
 -- @tparam {Profile,...} after
@@ -30,19 +16,10 @@ end
 -- @treturn Profile|nil nil, message, code
 function compared.diff(before, after, comparing, more)
   more = more or {}
-  local both = { before = before, after = after }
-  if not comparing.no_canonical then
-    local rename = canonical.matcher { templates = comparing.no_templates, lines = more.lines }
-    local message, code
-    both, message, code = of_both(before, after, function(p) return p:filter { rename = rename } end)
-    if not both then return nil, message, code end
-  end
-  local diff, why, code = profile.diff(both.before, both.after, { type = more.type, normalize = comparing.normalize,
+  local rename = not comparing.no_canonical
+    and canonical.matcher { templates = comparing.no_templates, lines = more.lines } or nil
+  return profile.diff(before, after, { type = more.type, normalize = comparing.normalize, rename = rename,
     units_before = comparing.units_before, units_after = comparing.units_after })
-  if not comparing.no_canonical then -- these are copies
-    for _, side in ipairs(sides.names) do sides.close(both[side]) end
-  end
-  return diff, why, code
 end
 
 -- The factor is that of the picture; there, sums of runs are compared, here, means.
@@ -71,11 +48,9 @@ end
 -- @treturn table|nil nil, message, code
 function compared.changes(before, after, diff, comparing, type)
   local options = options_of(diff, comparing, before, after, type)
-  local taken, message, code = of_both(before, after, function(p) return runs.count(p, options) end)
-  if not taken then return nil, message, code end
+  local taken = { before = runs.count_all(before, options), after = runs.count_all(after, options) }
   options.slices = slices_of(taken, options)
-  local result
-  result, message, code = judge.runs(taken, options)
+  local result, message, code = judge.runs(taken, options)
   if not result then return nil, message, code end
   result.answer = #result.changed > 0 and "changed" or "no change beyond noise"
   result.quality = { before = sides.quality(before), after = sides.quality(after) }

@@ -147,7 +147,7 @@ local function callers_of(sides, names)
   local all = {}
   for _, side in pairs(sides) do
     for _, run in ipairs(side) do
-      for name, callers in pairs(run.named:callers(names)) do
+      for name, callers in pairs(run.profile:callers(names, run.names)) do
         local known = all[name]
         if known then
           for caller in pairs(callers) do known[caller] = true end
@@ -241,12 +241,12 @@ end
 -- Counts of the stacks that contain `name` (nil: all) and end in none of the functions of `found`.
 local function without(run, name, found)
   local sum = 0
-  for frames, value in run.named:stacks(run.type) do
+  for frames, value in run.profile:stacks(run.type) do
     local has = name == nil
-    local leaf = frames[#frames] and frames[#frames].name
+    local leaf = frames[#frames] and run.names(frames[#frames].name)
     if not found[leaf] then
       for i = 1, has and 0 or #frames do
-        if frames[i].name == name then
+        if run.names(frames[i].name) == name then
           has = true
           break
         end

@@ -78,21 +78,23 @@ end
 -- @tparam Profile p
 -- @tparam table options `type`; `names` (name → canonical name)
 -- @tparam[opt] number scale samples in a unit of the value type; otherwise as the profile says
--- @treturn table `self`, `total` (by name), `whole`, `profile`, and `named`, which
---   has a frame for each name; nil, message, code
+-- @treturn table `self`, `total` (by name), `whole`, `profile`, `names`, `type`, `scale`
 function runs.count(p, options, scale)
-  local named, why, code = p:filter { rename = function(name) return options.names(name), "", 0, "" end }
-  if not named then return nil, why, code end
   scale = scale or samples_per_unit(p, options.type)
   local type = options.type or p:meta "default_type" or p:types()[1].name
-  local run = { self = {}, total = {}, whole = p:total(type) * scale, profile = p, named = named, scale = scale,
-    type = type }
-  for _, row in ipairs(named:top { limit = 0, type = type }) do
-    local name = row.name
-    run.self[name] = (run.self[name] or 0) + row.self * scale
-    run.total[name] = (run.total[name] or 0) + row.total * scale
+  local run = { self = {}, total = {}, whole = p:total(type) * scale, profile = p, names = options.names,
+    scale = scale, type = type }
+  for _, row in ipairs(p:top { limit = 0, type = type, names = options.names }) do
+    run.self[row.name], run.total[row.name] = row.self * scale, row.total * scale
   end
   return run
+end
+
+--- Count each of several runs.
+function runs.count_all(list, options)
+  local counted = {}
+  for i, p in ipairs(list) do counted[i] = runs.count(p, options) end
+  return counted
 end
 
 --- Count the slices of time of a run (see Profile:slices), the unit being that of the run.
@@ -101,9 +103,8 @@ function runs.count_slices(run, options)
   local list = {}
   for i = 1, run.profile:slices() do
     local slice, why, code = run.profile:slice(i)
-    if slice then slice, why, code = runs.count(slice, options, run.scale) end
     if not slice then return nil, why, code end
-    list[i] = slice
+    list[i] = runs.count(slice, options, run.scale)
   end
   return list
 end

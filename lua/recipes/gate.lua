@@ -13,16 +13,6 @@ local verdict = require "flamegraph.verdict"
 
 -- ---- what is judged ---------------------------------------------------------------------------------------------
 
-local function counted(list, options)
-  local out = {}
-  for i, p in ipairs(list) do
-    local run, why, code = runs.count(p, options)
-    if not run then return nil, ("run %d: %s"):format(i, why), code end
-    out[i] = run
-  end
-  return out
-end
-
 local function mean_whole(side)
   local sum = 0
   for _, run in ipairs(side) do sum = sum + run.whole end
@@ -75,12 +65,7 @@ end
 
 local function judged(args, profiles, level)
   local options = options_of(args, level)
-  local taken = {}
-  for _, side in ipairs(sides.names) do
-    local why, code
-    taken[side], why, code = counted(profiles[side], options)
-    if not taken[side] then return nil, side .. ", " .. why, code end
-  end
+  local taken = { before = runs.count_all(profiles.before, options), after = runs.count_all(profiles.after, options) }
   local why = refusal(args, taken)
   if why then return nil, why, "INVAL" end
   options.factor, why = factor_of(args, taken)
@@ -222,7 +207,7 @@ local function calibrate(args)
     made.passed = true -- they are read, and nobody asked for them
   end
   local options = options_of(args)
-  local all, half, alarms, detectable = assert(counted(list, options)), #list // 2, 0, {}
+  local all, half, alarms, detectable = runs.count_all(list, options), #list // 2, 0, {}
   options.factor = 1
   for _ = 1, args.trials do
     for i = #all, 2, -1 do

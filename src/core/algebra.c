@@ -51,9 +51,24 @@ static bool gives(const fg_profile *from, const int *column, uint32_t stack) {
     return some;
 }
 
-int fg__stacks_import(fg_profile *to, const fg_profile *from, const int *column, int64_t scale, uint32_t run,
-                      uint32_t *ids) {
-    uint32_t *map = fg__frame_map(to->ctx, from);
+int fg__rename_frames(fg__renamed *out, fg_profile *to, const fg_profile *from,
+                      int (*rename)(void *user, fg_frame *frame), void *user) {
+    out->map = fg__frame_map(to->ctx, from);
+    out->apart = true;
+    int err = out->map ? 0 : FG_ENOMEM;
+    for (uint32_t id = 0; id < from->frame_count && !err; id++) {
+        fg_frame frame = fg_profile_frame_at(from, id);
+        size_t known = to->frame_count;
+        err = rename(user, &frame);
+        if (!err) err = fg_profile_frame(&out->map[id], to, &frame);
+        out->apart &= out->map[id] >= known;
+    }
+    return err;
+}
+
+int fg__stacks_import(fg_profile *to, const fg_profile *from, const fg__renamed *renamed, const int *column,
+                      int64_t scale, uint32_t run, uint32_t *ids) {
+    uint32_t *map = renamed ? renamed->map : fg__frame_map(to->ctx, from);
     if (!map) return FG_ENOMEM;
     fg__batch b = {.to = to,
                    .from = from,
@@ -61,7 +76,7 @@ int fg__stacks_import(fg_profile *to, const fg_profile *from, const int *column,
                    .scale = scale,
                    .ids = ids,
                    .run = run,
-                   .fresh = to->stack_count == 0};
+                   .fresh = to->stack_count == 0 && (!renamed || renamed->apart)};
     int err = 0;
     for (uint32_t i = 0; i < from->stack_count && !err; i++) {
         size_t n;
@@ -72,7 +87,7 @@ int fg__stacks_import(fg_profile *to, const fg_profile *from, const int *column,
         if (!err && gives(from, column, i)) err = fg__batch_put(&b, i, n);
     }
     err = fg__batch_end(&b, err);
-    fg_free(to->ctx, map);
+    if (!renamed) fg_free(to->ctx, map);
     return err;
 }
 
@@ -130,7 +145,7 @@ int fg_profile_merge(fg_profile **out, fg_profile *const *profiles, size_t n) {
         int column[FG_MAX_TYPES];
         for (size_t t = 0; t < profiles[i]->type_count; t++)
             column[t] = find_column(p, fg_profile_type(profiles[i], t));
-        err = fg__stacks_import(p, profiles[i], column, 1, FG__NONE, NULL);
+        err = fg__stacks_import(p, profiles[i], NULL, column, 1, FG__NONE, NULL);
     }
     return finish(out, p, err);
 }
@@ -147,7 +162,7 @@ int fg_profile_select(fg_profile **out, fg_profile *from, size_t type) {
     uint32_t *ids = NULL;
     for (size_t i = 0; i < from->type_count; i++) column[i] = i == type ? 0 : -1;
     if (!err && fg_profile_slices(from, NULL) && from->slice_type == type) err = fg__parts_map(&ids, from);
-    if (!err) err = fg__stacks_import(p, from, column, 1, FG__NONE, ids);
+    if (!err) err = fg__stacks_import(p, from, NULL, column, 1, FG__NONE, ids);
     if (!err) err = fg__parts_copy(p, from, ids);
     p->slice_type = 0;
     fg_free(p->ctx, ids);

@@ -20,23 +20,25 @@ static int note(found *f, fg__call_pair call) {
     return err;
 }
 
-static int note_stack(found *f, const uint32_t *stack, size_t n, const uint8_t *wanted) {
+static int note_stack(found *f, const uint32_t *stack, size_t n, const uint8_t *wanted, const uint32_t *as) {
     int err = 0;
     for (size_t k = 1; k < n && !err; k++) {
         fg__call_pair call = {stack[k - 1], stack[k]};
-        if (call.caller == call.callee || !(wanted[call.caller] | wanted[call.callee])) continue;
+        if (!(wanted[call.caller] | wanted[call.callee])) continue;
+        if (as) call = (fg__call_pair){as[call.caller], as[call.callee]};
+        if (call.caller == call.callee) continue;
         err = note(f, call);
     }
     return err;
 }
 
-int fg__calls(fg__call_pair **out, size_t *count, fg_profile *p, const uint8_t *wanted) {
+int fg__calls(fg__call_pair **out, size_t *count, fg_profile *p, const uint8_t *wanted, const uint32_t *as) {
     found f = {.ctx = p->ctx};
     int err = 0;
     for (size_t i = 0; i < p->stack_count && !err; i++) {
         size_t n;
         const uint32_t *stack = fg__stack_at(p, i, &n);
-        err = note_stack(&f, stack, n, wanted);
+        err = note_stack(&f, stack, n, wanted, as);
     }
     fg_free(p->ctx, f.index.slots);
     if (err) {

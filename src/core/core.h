@@ -273,14 +273,17 @@ static inline const uint32_t *fg__stack_at(const fg_profile *p, size_t i, size_t
     *n = (size_t)(p->stack_start[i + 1] - p->stack_start[i]);
     return p->stack_frames + p->stack_start[i];
 }
+/* fg_profile_top, each frame being counted as as[frame]; NULL: as itself. */
+int fg__top(fg_top_entry **out, size_t *count, fg_profile *p, size_t type, size_t limit, const uint32_t *as);
 /*
  * Who calls whom: each pair once, in the order of their appearance, of those where wanted[frame] is set for one of the
- * two; a frame that calls itself is none. The caller frees them with fg_free.
+ * two, each frame being taken for as[frame] (NULL: for itself); a frame that calls itself is none. The caller frees them
+ * with fg_free.
  */
 typedef struct fg__call_pair {
     uint32_t caller, callee;
 } fg__call_pair;
-int fg__calls(fg__call_pair **out, size_t *count, fg_profile *p, const uint8_t *wanted);
+int fg__calls(fg__call_pair **out, size_t *count, fg_profile *p, const uint8_t *wanted, const uint32_t *as);
 
 /* Copy metadata, notes and annotations; value types when there are none yet. */
 int fg__meta_copy(fg_profile *to, const fg_profile *from);
@@ -288,11 +291,23 @@ int fg__types_copy(fg_profile *to, const fg_profile *from);
 /* Metadata on which `a` and `b` agree, and the annotations of both. `to` may be `a`. No notes. */
 int fg__meta_agree(fg_profile *to, const fg_profile *a, const fg_profile *b);
 /*
+ * Frames of one profile under the names that they have in another: map[id] is the frame there. Zeroed at first;
+ * the caller frees the map with fg_free, also after an error.
+ */
+typedef struct fg__renamed {
+    uint32_t *map;
+    bool apart; /* no two have become one: stacks that were different stay so */
+} fg__renamed;
+int fg__rename_frames(fg__renamed *out, fg_profile *to, const fg_profile *from,
+                      int (*rename)(void *user, fg_frame *frame), void *user);
+
+/*
  * Add the stacks of `from`: its value type t goes to column[t] (negative: nowhere), times `scale`; as what `run` gave,
  * where that is not FG__NONE. ids[i], unless ids is NULL, is set to what stack i is in `to`, where it has a value.
+ * `renamed` has what its frames are in `to`; NULL: the same.
  */
-int fg__stacks_import(fg_profile *to, const fg_profile *from, const int *column, int64_t scale, uint32_t run,
-                      uint32_t *ids);
+int fg__stacks_import(fg_profile *to, const fg_profile *from, const fg__renamed *renamed, const int *column,
+                      int64_t scale, uint32_t run, uint32_t *ids);
 /* Room for the ids that the stacks of `from` get elsewhere; NULL, and no error, where `from` has no parts. */
 int fg__parts_map(uint32_t **ids, const fg_profile *from);
 /* Add the parts of `from`, whose stack i is ids[i] in `to` or, FG__NONE, not there. */

@@ -297,19 +297,24 @@ static int describe(fg_profile *p, side *a, side *b, const fg_diff_options *o) {
 
 /* ---- the diff ------------------------------------------------------------------------------------------ */
 
-static int import_run(fg_profile *p, const run *r, int column, uint32_t number, uint32_t *ids) {
+static int import_run(fg_profile *p, const run *r, int column, uint32_t number, uint32_t *ids,
+                      const fg_diff_options *o) {
     int columns[FG_MAX_TYPES];
     for (size_t t = 0; t < FG_MAX_TYPES; t++) columns[t] = t == r->type ? column : -1;
-    return fg__stacks_import(p, r->p, columns, r->scale, number, ids);
+    fg__renamed renamed = {NULL, true};
+    int err = o->rename ? fg__rename_frames(&renamed, p, r->p, o->rename, o->user) : 0;
+    if (!err) err = fg__stacks_import(p, r->p, o->rename ? &renamed : NULL, columns, r->scale, number, ids);
+    fg_free(p->ctx, renamed.map);
+    return err;
 }
 
-static int import_runs(fg_profile *p, const side *sides) {
+static int import_runs(fg_profile *p, const side *sides, const fg_diff_options *o) {
     uint32_t number = 0;
     int err = 0;
     for (int s = 0; s < 2; s++) p->runs[s] = (uint32_t)sides[s].n;
     for (int s = 0; s < 2; s++)
         for (size_t i = 0; i < sides[s].n && !err; i++)
-            err = import_run(p, &sides[s].runs[i], s, number++, NULL);
+            err = import_run(p, &sides[s].runs[i], s, number++, NULL, o);
     return err;
 }
 
@@ -320,13 +325,13 @@ static bool is_sliced(const side *s) {
 }
 
 /* One run a side: its slices of time stand for runs. */
-static int import_slices(fg_profile *p, const side *sides) {
+static int import_slices(fg_profile *p, const side *sides, const fg_diff_options *o) {
     int err = 0;
     for (int s = 0; s < 2 && !err; s++) {
         const run *r = &sides[s].runs[0];
         uint32_t *ids = NULL;
         err = fg__parts_map(&ids, r->p);
-        if (!err) err = import_run(p, r, s, FG__NONE, ids);
+        if (!err) err = import_run(p, r, s, FG__NONE, ids, o);
         for (size_t i = 0; i < r->p->part_count && !err; i++) {
             fg__part part = r->p->parts[i];
             uint32_t slice = part.run + (s ? p->runs[0] : 0), stack = ids[part.stack];
@@ -339,11 +344,11 @@ static int import_slices(fg_profile *p, const side *sides) {
     return err;
 }
 
-static int import(fg_profile *p, const side *sides) {
-    if (sides[0].n + sides[1].n > 2) return import_runs(p, sides);
-    if (is_sliced(&sides[0]) && is_sliced(&sides[1])) return import_slices(p, sides);
-    int err = import_run(p, &sides[0].runs[0], 0, FG__NONE, NULL);
-    return err ? err : import_run(p, &sides[1].runs[0], 1, FG__NONE, NULL);
+static int import(fg_profile *p, const side *sides, const fg_diff_options *o) {
+    if (sides[0].n + sides[1].n > 2) return import_runs(p, sides, o);
+    if (is_sliced(&sides[0]) && is_sliced(&sides[1])) return import_slices(p, sides, o);
+    int err = import_run(p, &sides[0].runs[0], 0, FG__NONE, NULL, o);
+    return err ? err : import_run(p, &sides[1].runs[0], 1, FG__NONE, NULL, o);
 }
 
 static int compare(fg_profile **out, fg_ctx *ctx, side *sides, const fg_diff_options *o) {
@@ -356,7 +361,7 @@ static int compare(fg_profile **out, fg_ctx *ctx, side *sides, const fg_diff_opt
     err = fg_profile_add_type(p, "before", unit);
     if (!err) err = fg_profile_add_type(p, "after", unit);
     if (!err) err = describe(p, &sides[0], &sides[1], o);
-    if (!err) err = import(p, sides);
+    if (!err) err = import(p, sides, o);
     if (err)
         fg_profile_free(p);
     else

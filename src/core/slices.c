@@ -152,7 +152,7 @@ int fg_profile_slice(fg_profile **out, fg_profile *from, size_t first, size_t n)
     fg_profile *p = NULL;
     int err = fg_profile_new(&p, from->ctx);
     if (!err) err = fg_profile_add_type(p, named.name, named.unit);
-    if (!err) err = fg__stacks_import(p, &with, column, 1, FG__NONE, NULL);
+    if (!err) err = fg__stacks_import(p, &with, NULL, column, 1, FG__NONE, NULL);
     fg_free(from->ctx, sums);
     if (err)
         fg_profile_free(p);

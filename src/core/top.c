@@ -12,21 +12,27 @@ static int by_value(const void *a, const void *b, void *user) {
 }
 
 /* `last[f]` is the stack that frame f was last counted for, so that recursion counts once. */
-static void add_up(fg_top_entry *entries, uint32_t *last, const fg_profile *p, size_t type) {
+static void add_up(fg_top_entry *entries, uint32_t *last, const fg_profile *p, size_t type,
+                   const uint32_t *as) {
     for (uint32_t i = 0; i < p->stack_count; i++) {
         size_t n;
         const uint32_t *stack = fg__stack_at(p, i, &n);
         int64_t value = p->values[type][i];
         for (size_t k = 0; k < n; k++) {
-            if (last[stack[k]] == i) continue;
-            last[stack[k]] = i;
-            entries[stack[k]].total += value;
+            uint32_t frame = as ? as[stack[k]] : stack[k];
+            if (last[frame] == i) continue;
+            last[frame] = i;
+            entries[frame].total += value;
         }
-        if (n) entries[stack[n - 1]].self += value;
+        if (n) entries[as ? as[stack[n - 1]] : stack[n - 1]].self += value;
     }
 }
 
 int fg_profile_top(fg_top_entry **out, size_t *count, fg_profile *p, size_t type, size_t limit) {
+    return fg__top(out, count, p, type, limit, NULL);
+}
+
+int fg__top(fg_top_entry **out, size_t *count, fg_profile *p, size_t type, size_t limit, const uint32_t *as) {
     if (type >= p->type_count) return fg__fail(p->ctx, FG_EINVAL, "the profile has no value type %zu", type);
     size_t n = p->frame_count;
     fg_top_entry *entries = fg__calloc(p->ctx, n, sizeof *entries);
@@ -37,7 +43,7 @@ int fg_profile_top(fg_top_entry **out, size_t *count, fg_profile *p, size_t type
         return FG_ENOMEM;
     }
     for (uint32_t i = 0; i < n; i++) entries[i].frame = i;
-    add_up(entries, last, p, type);
+    add_up(entries, last, p, type, as);
     fg_free(p->ctx, last);
     qsort_r(entries, n, sizeof *entries, by_value, p);
     while (n && entries[n - 1].total == 0) n--; /* frames of other columns */

@@ -37,20 +37,59 @@ static int types(lua_State *L) {
     return 1;
 }
 
+/*
+ * Functions under the names that the script gives them. Pushes a table of the name of each frame by its id + 1, and a
+ * userdata: the first frame that has the same name. NULL, and nil twice, where there is no function at `index`.
+ */
+static const uint32_t *push_names(lua_State *L, fg_profile *p, int index) {
+    if (lua_isnoneornil(L, index)) {
+        lua_pushnil(L);
+        lua_pushnil(L);
+        return NULL;
+    }
+    luaL_argexpected(L, lua_isfunction(L, index), index, "function");
+    uint32_t n = (uint32_t)fg_profile_frame_count(p);
+    lua_newtable(L);
+    uint32_t *as = lua_newuserdatauv(L, (n + (size_t)1) * sizeof *as, 0);
+    lua_newtable(L); /* names: the frame of each */
+    for (uint32_t i = 0; i < n; i++) {
+        lua_pushvalue(L, index);
+        lua_pushstring(L, fg_profile_frame_at(p, i).name);
+        lua_call(L, 1, 1);
+        if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "names: a %s is no name", luaL_typename(L, -1));
+        lua_pushvalue(L, -1);
+        lua_rawseti(L, -5, (lua_Integer)i + 1);
+        lua_pushvalue(L, -1);
+        as[i] = lua_rawget(L, -3) == LUA_TNIL ? i : (uint32_t)lua_tointeger(L, -1);
+        lua_pop(L, 1);
+        lua_pushinteger(L, as[i]);
+        lua_rawset(L, -3);
+    }
+    lua_pop(L, 1);
+    return as;
+}
+
 struct top_options {
     const char *type;
     uint64_t limit;
 };
 
-/* Runs under lua_pcall: the entries (light userdata), their number, the profile → a list. */
+/* Runs under lua_pcall: the entries (light userdata), their number, the profile, names or nil → a list. */
 static int push_top(lua_State *L) {
     const fg_top_entry *entries = lua_touserdata(L, 1);
     lua_Integer n = lua_tointeger(L, 2);
     fg_profile *p = fg__lua_profile(L, 3);
+    bool named = lua_istable(L, 4);
     lua_createtable(L, (int)n, 0);
     for (lua_Integer i = 0; i < n; i++) {
         fg_frame frame = fg_profile_frame_at(p, entries[i].frame);
-        fg__lua_push_frame(L, &frame);
+        if (named) {
+            lua_createtable(L, 0, 3);
+            lua_rawgeti(L, 4, (lua_Integer)entries[i].frame + 1);
+            lua_setfield(L, -2, "name");
+        } else {
+            fg__lua_push_frame(L, &frame);
+        }
         lua_pushinteger(L, entries[i].self);
         lua_setfield(L, -2, "self");
         lua_pushinteger(L, entries[i].total);
@@ -67,6 +106,8 @@ static int push_top(lua_State *L) {
  * @tparam[opt] table options
  * @tparam[opt] string options.type value type; otherwise the default one
  * @tparam[opt=20] integer options.limit how many; 0: all
+ * @tparam[opt] function options.names a function(name) → name: frames that get the same one are counted together, and
+ *   only that name is told of them
  * @treturn {table,...} frames (as in `stacks`) with `self` (value of the stacks that end in the frame) and
  *   `total` (of those that contain it; recursion counts once)
  * @usage for _, f in ipairs(p:top { limit = 5 }) do print(f.name, f.self, f.total) end
@@ -75,6 +116,7 @@ static int top(lua_State *L) {
     static const fg__option rows[] = {
         {"type", FG__OPTION_TEXT, offsetof(struct top_options, type)},
         {"limit", FG__OPTION_SIZE, offsetof(struct top_options, limit)},
+        {"names", FG__OPTION_ANY, 0},
         {NULL, FG__OPTION_ANY, 0},
     };
     fg_profile *p = fg__lua_profile(L, 1);
@@ -83,24 +125,38 @@ static int top(lua_State *L) {
     lua_pushstring(L, options.type);
     size_t type = fg__lua_type(L, -1, p), n;
     fg_top_entry *entries;
-    int err = fg_profile_top(&entries, &n, p, type, options.limit);
+    if (lua_istable(L, 2))
+        lua_getfield(L, 2, "names");
+    else
+        lua_pushnil(L);
+    const uint32_t *as = push_names(L, p, lua_gettop(L));
+    int names = lua_gettop(L) - 1;
+    int err = fg__top(&entries, &n, p, type, options.limit, as);
     if (err) return fg__lua_fail(L, err);
     lua_pushcfunction(L, push_top);
     lua_pushlightuserdata(L, entries);
     lua_pushinteger(L, (lua_Integer)n);
     lua_pushvalue(L, 1);
-    int status = lua_pcall(L, 3, 1, 0);
+    lua_pushvalue(L, names);
+    int status = lua_pcall(L, 4, 1, 0);
     fg_free(fg_profile_ctx(p), entries);
     return status == LUA_OK ? 1 : lua_error(L);
 }
 
-/* Which frames have a name that is a key of the table at `names`; all where there is none. */
-static uint8_t *wanted_frames(lua_State *L, fg_profile *p, int names) {
+/* Where the arguments of `callers` are, and what is made of them. */
+enum { ASKED = 1, WANTED, NAMER, NAMED, GROUPS };
+
+/* Which frames have a name that is a key of the table at WANTED; all where there is none. */
+static uint8_t *wanted_frames(lua_State *L, fg_profile *p) {
     size_t n = fg_profile_frame_count(p);
     uint8_t *wanted = lua_newuserdatauv(L, n + 1, 0);
     memset(wanted, 1, n + 1);
-    for (uint32_t i = 0; i < n && lua_istable(L, names); i++) {
-        lua_getfield(L, names, fg_profile_frame_at(p, i).name);
+    for (uint32_t i = 0; i < n && lua_istable(L, WANTED); i++) {
+        if (lua_istable(L, NAMED))
+            lua_rawgeti(L, NAMED, (lua_Integer)i + 1);
+        else
+            lua_pushstring(L, fg_profile_frame_at(p, i).name);
+        lua_gettable(L, WANTED);
         wanted[i] = (uint8_t)lua_toboolean(L, -1);
         lua_pop(L, 1);
     }
@@ -137,12 +193,18 @@ static void push_set(lua_State *L, const fg_profile *p, uint32_t frame) {
     lua_rawseti(L, SETS, (lua_Integer)frame + 1);
 }
 
-/* Calls (light userdata), how many, the profile → name → set of the names that call it. */
+/* Calls (light userdata), how many, the profile, nil, names or nil → name → set of the names that call it. */
 static int push_calls(lua_State *L) {
     const fg__call_pair *calls = lua_touserdata(L, CALLS);
     lua_Integer n = lua_tointeger(L, CALL_COUNT);
     const fg_profile *p = fg__lua_profile(L, CALLED_PROFILE);
-    for (int i = RESULT; i <= SETS; i++) lua_newtable(L);
+    lua_newtable(L);
+    lua_replace(L, RESULT);
+    if (lua_isnil(L, NAMES)) {
+        lua_newtable(L);
+        lua_replace(L, NAMES);
+    }
+    lua_newtable(L);
     for (lua_Integer i = 0; i < n; i++) {
         push_set(L, p, calls[i].callee);
         push_name(L, p, calls[i].caller);
@@ -158,23 +220,27 @@ static int push_calls(lua_State *L) {
  * Who calls whom.
  *
  * @function Profile:callers
- * @tparam[opt] table names a table whose keys are names: only of these, and of those that they call
+ * @tparam[opt] table wanted a table whose keys are names: only of these, and of those that they call
+ * @tparam[opt] function names as in `top`: functions are known by the names that this gives them
  * @treturn table name → table whose keys are the names of its callers; a function that calls itself is none
  * @usage for caller in pairs(p:callers().malloc or {}) do print(caller) end
  */
 static int callers(lua_State *L) {
-    fg_profile *p = fg__lua_profile(L, 1);
-    lua_settop(L, 2);
-    const uint8_t *wanted = wanted_frames(L, p, 2);
+    fg_profile *p = fg__lua_profile(L, ASKED);
+    lua_settop(L, NAMER);
+    const uint32_t *as = push_names(L, p, NAMER);
+    const uint8_t *wanted = wanted_frames(L, p);
     fg__call_pair *calls;
     size_t n;
-    int err = fg__calls(&calls, &n, p, wanted);
+    int err = fg__calls(&calls, &n, p, wanted, as);
     if (err) return fg__lua_fail(L, err);
     lua_pushcfunction(L, push_calls);
     lua_pushlightuserdata(L, calls);
     lua_pushinteger(L, (lua_Integer)n);
-    lua_pushvalue(L, 1);
-    int status = lua_pcall(L, 3, 1, 0);
+    lua_pushvalue(L, ASKED);
+    lua_pushnil(L);
+    lua_pushvalue(L, NAMED);
+    int status = lua_pcall(L, 5, 1, 0);
     fg_free(fg_profile_ctx(p), calls);
     return status == LUA_OK ? 1 : lua_error(L);
 }

@@ -10,8 +10,8 @@
 #include "core/core.h"
 #include "lua/lua.h"
 
-/* Where things are on the Lua stack while a filter runs. */
-enum { PROFILE = 1, OPTIONS, PATTERNS, RULES, ERROR, NAME, FILE_NAME, MODULE };
+/* Where things are on the Lua stack while a filter runs, above what was there. */
+enum { PATTERNS = 1, RULES, ERROR, NAME, FILE_NAME, MODULE, PLACES = MODULE };
 enum { RENAMED = 4 }; /* what `rename` returns: name, file, line, module */
 
 enum { MAX_PATTERNS = 256 };
@@ -25,9 +25,10 @@ struct rule {
 struct filter {
     lua_State *L;
     fg_ctx *ctx;
+    int base; /* the stack as it was found */
     struct rule rules[MAX_PATTERNS];
     size_t count;
-    bool focusing;
+    bool focusing, renames;
     bool raised; /* a function of the script raised: its error is at ERROR */
 };
 
@@ -56,18 +57,19 @@ static void add_pattern(struct filter *f, const char *key, int flag) {
     if (!pattern) luaL_error(L, "%s: %s", key, lua_tostring(L, -1));
     f->rules[f->count++] = (struct rule){flag, pattern, equals + 1};
     f->focusing |= flag == FG_FRAME_FOCUS;
-    lua_rawseti(L, PATTERNS, (lua_Integer)f->count * 2);
+    lua_rawseti(L, f->base + PATTERNS, (lua_Integer)f->count * 2);
     lua_pop(L, 1);
     lua_pushvalue(L, -1);
-    lua_rawseti(L, PATTERNS, (lua_Integer)f->count * 2 + 1);
+    lua_rawseti(L, f->base + PATTERNS, (lua_Integer)f->count * 2 + 1);
 }
 
 /* The option's value is on top of the stack. Functions are kept in the table at RULES by their kind. */
 static void add_option(struct filter *f, int kind) {
     lua_State *L = f->L;
+    f->renames |= kinds[kind].flag == 0 && !lua_isnil(L, -1);
     if (lua_isfunction(L, -1)) {
         lua_pushvalue(L, -1);
-        lua_rawseti(L, RULES, kind + 1);
+        lua_rawseti(L, f->base + RULES, kind + 1);
         f->focusing |= kinds[kind].flag == FG_FRAME_FOCUS;
     } else if (lua_istable(L, -1)) {
         lua_Integer n = luaL_len(L, -1);
@@ -96,7 +98,7 @@ static int call(lua_State *L) {
  * an error. */
 static int ask(struct filter *f, int kind, const fg_frame *frame) {
     lua_State *L = f->L;
-    if (lua_rawgeti(L, RULES, kind + 1) != LUA_TFUNCTION) {
+    if (lua_rawgeti(L, f->base + RULES, kind + 1) != LUA_TFUNCTION) {
         lua_pop(L, 1);
         return 0;
     }
@@ -106,7 +108,7 @@ static int ask(struct filter *f, int kind, const fg_frame *frame) {
     bool rename = kinds[kind].flag == 0;
     lua_pushboolean(L, rename);
     if (lua_pcall(L, 3, rename ? RENAMED : 1, 0) == LUA_OK) return 1;
-    lua_replace(L, ERROR);
+    lua_replace(L, f->base + ERROR);
     f->raised = true;
     return FG_EINVAL;
 }
@@ -137,7 +139,7 @@ static int bad_name(struct filter *f) {
     luaL_where(f->L, 1);
     lua_pushfstring(f->L, "filter: rename returned a %s, not a name or nil", luaL_typename(f->L, -2));
     lua_concat(f->L, 2);
-    lua_replace(f->L, ERROR);
+    lua_replace(f->L, f->base + ERROR);
     lua_pop(f->L, 1);
     f->raised = true;
     return FG_EINVAL;
@@ -170,10 +172,36 @@ static int rename_frame(void *user, fg_frame *frame) {
         if (lua_type(L, texts[i].from) != LUA_TSTRING) continue;
         *texts[i].to = lua_tostring(L, texts[i].from);
         lua_pushvalue(L, texts[i].from);
-        lua_replace(L, texts[i].slot);
+        lua_replace(L, f->base + texts[i].slot);
     }
     lua_settop(L, at - 1);
     return 0;
+}
+
+fg_filter fg__lua_asking_script(lua_State *L, int options) {
+    int base = lua_gettop(L);
+    lua_newtable(L);
+    lua_newtable(L);
+    lua_settop(L, base + PLACES);
+    struct filter *f = lua_newuserdatauv(L, sizeof *f, 0);
+    *f = (struct filter){.L = L, .ctx = fg__lua_ctx(L), .base = base};
+    for (int kind = 0; kind < KINDS && lua_istable(L, options); kind++) {
+        lua_getfield(L, options, kinds[kind].key);
+        add_option(f, kind);
+        lua_pop(L, 1);
+    }
+    return (fg_filter){.size = sizeof(fg_filter),
+                       .user = f,
+                       .focusing = f->focusing,
+                       .classify = classify,
+                       .rename = f->renames ? rename_frame : NULL};
+}
+
+int fg__lua_asked_script(lua_State *L, const fg_filter *filter, int err) {
+    const struct filter *f = filter->user;
+    if (!f->raised) return fg__lua_return(L, err);
+    lua_pushvalue(L, f->base + ERROR);
+    return lua_error(L);
 }
 
 /***
@@ -192,32 +220,16 @@ static int rename_frame(void *user, fg_frame *frame) {
  * @usage p = assert(p:filter { hide = "^std::", focus = function(frame) return frame.module == "libc" end })
  */
 int fg__lua_filter(lua_State *L) {
-    fg_profile *p = fg__lua_profile(L, PROFILE);
+    fg_profile *p = fg__lua_profile(L, 1);
     static const fg__option rows[] = {{"focus", FG__OPTION_ANY, 0},
                                       {"ignore", FG__OPTION_ANY, 0},
                                       {"hide", FG__OPTION_ANY, 0},
                                       {"rename", FG__OPTION_ANY, 0},
                                       {NULL, FG__OPTION_ANY, 0}};
-    luaL_checktype(L, OPTIONS, LUA_TTABLE);
-    lua_settop(L, OPTIONS);
-    fg__lua_options(L, OPTIONS, "filter", rows, NULL);
-    lua_newtable(L);
-    lua_newtable(L);
-    lua_settop(L, MODULE);
-    struct filter *f = lua_newuserdatauv(L, sizeof *f, 0);
-    *f = (struct filter){.L = L, .ctx = fg__lua_ctx(L)};
-    fg_filter filter = {.size = sizeof filter, .user = f, .classify = classify, .rename = rename_frame};
-    for (int kind = 0; kind < KINDS; kind++) {
-        lua_getfield(L, OPTIONS, kinds[kind].key);
-        add_option(f, kind);
-        lua_pop(L, 1);
-    }
-    filter.focusing = f->focusing;
+    luaL_checktype(L, 2, LUA_TTABLE);
+    lua_settop(L, 2);
+    fg__lua_options(L, 2, "filter", rows, NULL);
+    fg_filter filter = fg__lua_asking_script(L, 2);
     fg_profile **box = fg__lua_box(L);
-    int err = fg_profile_filter(box, p, &filter);
-    if (f->raised) {
-        lua_pushvalue(L, ERROR);
-        return lua_error(L);
-    }
-    return fg__lua_return(L, err);
+    return fg__lua_asked_script(L, &filter, fg_profile_filter(box, p, &filter));
 }

@@ -83,6 +83,13 @@ int fg__lua_nodes(lua_State *L);
 int fg__lua_add(lua_State *L);
 /* filter.c */
 int fg__lua_filter(lua_State *L);
+/*
+ * A filter by the options focus, ignore, hide and rename of the table at `options`. It pushes what it needs; the stack
+ * below must stay. What a function of the script raises is kept: fg__lua_asked_script raises it, or returns the box on
+ * top of the stack as fg__lua_return does.
+ */
+fg_filter fg__lua_asking_script(lua_State *L, int options);
+int fg__lua_asked_script(lua_State *L, const fg_filter *filter, int err);
 /* ask.c, write.c: methods of a profile, functions of the module */
 extern const luaL_Reg fg__lua_asking[], fg__lua_writing[], fg__lua_writing_functions[];
 

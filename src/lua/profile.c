@@ -270,6 +270,7 @@ static size_t side_of(lua_State *L, int index, fg_profile ***list) {
  * @tparam[opt] number options.units_before units of work (requests, iterations) in a run of before; otherwise the
  *   metadata `units`
  * @tparam[opt] number options.units_after
+ * @tparam[opt] string|{string,...}|function options.rename as that of `filter`: frames are matched under these names
  * @treturn Profile|nil nil, message, code: "INVAL" where the sides cannot be compared
  * @usage assert(fg.diff(before, after)):write "diff.svg"
  */
@@ -279,6 +280,7 @@ static int diff(lua_State *L) {
         {"normalize", FG__OPTION_TEXT, offsetof(struct diff_options, normalize)},
         {"units_before", FG__OPTION_NUMBER, offsetof(struct diff_options, units_before)},
         {"units_after", FG__OPTION_NUMBER, offsetof(struct diff_options, units_after)},
+        {"rename", FG__OPTION_ANY, 0},
         {NULL, FG__OPTION_ANY, 0},
     };
     static const char *const names[] = {"auto", "absolute", "share", "per-unit", "rate", NULL};
@@ -294,9 +296,16 @@ static int diff(lua_State *L) {
     if (!names[i])
         return luaL_error(L, "diff: normalize is auto, absolute, share, per-unit or rate, not '%s'",
                           options.normalize);
+    fg_filter filter = fg__lua_asking_script(L, 3);
     fg_profile **box = fg__lua_box(L);
-    fg_diff_options how = {sizeof how, options.type, values[i], options.units_before, options.units_after};
-    return fg__lua_return(L, fg_diff_runs(box, before, n_before, after, n_after, &how));
+    fg_diff_options how = {.size = sizeof how,
+                           .type = options.type,
+                           .normalize = values[i],
+                           .units_before = options.units_before,
+                           .units_after = options.units_after,
+                           .user = filter.user,
+                           .rename = filter.rename};
+    return fg__lua_asked_script(L, &filter, fg_diff_runs(box, before, n_before, after, n_after, &how));
 }
 
 /* ---- the module ---------------------------------------------------------------------------------------- */

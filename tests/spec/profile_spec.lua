@@ -143,6 +143,32 @@ describe("algebra", function()
     assert.same({ { name = "b", unit = "count" } }, assert(p:select "b"):types())
   end)
 
+  it("matches frames of two profiles under the names that they are given", function()
+    local function plain(name) return (name:gsub("%d", "")) end
+    local before, after = assert(fg.parse "main;f1 3\nmain;f2 4"), assert(fg.parse "main;f3 10\nmain;g 1")
+    local d = assert(fg.diff(before, after, { rename = plain }))
+    local shown = {}
+    for frames, was in d:stacks "before" do shown[#shown + 1] = frames[2].name .. " " .. was end
+    table.sort(shown)
+    assert.same({ "f 7", "g 0" }, shown)
+    assert.equal(10, d:top({ type = "after" })[1].self)
+    assert.has_error(function() fg.diff(before, after, { rename = function() error("no", 0) end }) end, "no")
+    assert.has_error(function() fg.diff(before, after, { rename = 3 }) end)
+  end)
+
+  it("counts frames of one name together, and recursion through them once", function()
+    local p = assert(fg.parse "main;f1;f2 3\nmain;f2;g 4")
+    local function plain(name) return (name:gsub("%d", "")) end
+    local rows = {}
+    for _, row in ipairs(p:top { names = plain, limit = 0 }) do
+      rows[#rows + 1] = ("%s %d %d"):format(row.name, row.self, row.total)
+    end
+    assert.same({ "g 4 4", "f 3 7", "main 0 7" }, rows)
+    assert.same({ f = { main = true }, g = { f = true } }, p:callers(nil, plain))
+    assert.same({ g = { f = true } }, p:callers({ g = true }, plain))
+    assert.has_error(function() p:top { names = function() return nil end } end, "names: a nil is no name")
+  end)
+
   it("compares", function()
     local d = assert(fg.diff(profile(), assert(fg.parse "main;parse 6")))
     assert.is_true(d:is_diff())

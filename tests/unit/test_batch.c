@@ -101,7 +101,7 @@ static void calls_are_told_once(void **state) {
     uint8_t wanted[] = {0, 1, 0, 0}; /* a b c d */
     fg__call_pair *calls;
     size_t n;
-    assert_int_equal(fg__calls(&calls, &n, p, wanted), 0);
+    assert_int_equal(fg__calls(&calls, &n, p, wanted, NULL), 0);
     static const fg__call_pair expected[] = {{0, 1}, {1, 2}, {1, 3}}; /* not d → a */
     assert_int_equal(n, 3);
     assert_memory_equal(calls, expected, sizeof expected);
@@ -122,7 +122,7 @@ static int work_on(fg_profile *p) {
     if (!err) err = fg_profile_invert(&around, p);
     if (!err) err = fg_diff(&diff, few, around, NULL, FG_NORMALIZE_ABSOLUTE);
     if (!err) err = fg_profile_tree(&tree, diff);
-    if (!err) err = fg__calls(&calls, &n, p, wanted);
+    if (!err) err = fg__calls(&calls, &n, p, wanted, NULL);
     fg_free(fg_profile_ctx(p), calls);
     fg_profile_free(few);
     fg_profile_free(around);

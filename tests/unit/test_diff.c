@@ -177,7 +177,8 @@ static void work_is_compared_by_its_units(void **state) {
     assert_int_equal(fg_diff(&d, a, b, NULL, FG_NORMALIZE_PER_UNIT), 0);
     assert_true(fabs(fg_meta_real(d, "factor") - 1.0 / 3) < 1e-12);
     fg_profile_free(d);
-    fg_diff_options options = {sizeof options, NULL, FG_NORMALIZE_PER_UNIT, 10, 20};
+    fg_diff_options options = {
+        .size = sizeof options, .normalize = FG_NORMALIZE_PER_UNIT, .units_before = 10, .units_after = 20};
     assert_int_equal(fg_diff_runs(&d, &a, 1, &b, 1, &options), 0);
     assert_true(fg_meta_real(d, "factor") == 0.5);
     assert_string_equal(fg_meta_text(d, "normalize"), "per-unit");
