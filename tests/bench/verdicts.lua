@@ -46,7 +46,8 @@ end
 
 local function named(run, functions)
   local out = { self = {}, total = {}, parents = {}, whole = 0, scale = 1,
-    named = { stacks = stacks_of(run, functions), callers = function() return {} end } }
+    profile = { stacks = stacks_of(run, functions), callers = function() return {} end },
+    names = function(name) return name end }
   for i, name in ipairs(functions) do
     out.self[name], out.total[name] = run.counts[i], run.counts[i]
     out.whole = out.whole + run.counts[i]
