@@ -3,6 +3,7 @@
 local check = require "flamegraph.check"
 local files = require "flamegraph.files"
 local json = require "flamegraph.json"
+local markdown = require "flamegraph.markdown"
 
 local report = {}
 
@@ -51,13 +52,6 @@ local function verdict(result)
   return "failed"
 end
 
--- Text between backticks of Markdown.
-local function code(text)
-  local run = "`"
-  while text:find(run, 1, true) do run = run .. "`" end
-  return #run > 1 and ("%s %s %s"):format(run, text, run) or run .. text .. run
-end
-
 -- What makes the numbers less sure than they look.
 local function remarks(result)
   local load, list = result.load, {}
@@ -75,11 +69,11 @@ end
 function report.md(result)
   local lines = { ("## Load test: %s"):format(verdict(result)), "", report.line(result.load) .. ".", "",
     load_table(result.load), "" }
-  for _, remark in ipairs(remarks(result)) do lines[#lines + 1] = "> ⚠ " .. code(remark) .. "  " end
+  for _, remark in ipairs(remarks(result)) do lines[#lines + 1] = "> ⚠ " .. markdown.span(remark) .. "  " end
   if #result.thresholds > 0 then
     lines[#lines + 1] = "\n| | threshold |\n|---|---|"
     for _, row in ipairs(result.thresholds) do
-      lines[#lines + 1] = ("| %s | %s |"):format(row.ok and "✓" or "✗", code(row.text:gsub("|", "\\|")))
+      lines[#lines + 1] = ("| %s | %s |"):format(row.ok and "✓" or "✗", markdown.span(row.text, true))
     end
   end
   if result.profile then lines[#lines + 1] = "\n" .. assert(result.profile:format { format = "md", limit = 10 }) end

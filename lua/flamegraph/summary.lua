@@ -2,6 +2,7 @@
 
 local activities = require "flamegraph.activities"
 local check = require "flamegraph.check"
+local markdown = require "flamegraph.markdown"
 local pattern = require "flamegraph.pattern"
 local profile = require "flamegraph.profile"
 
@@ -200,11 +201,6 @@ end
 
 -- ---- Markdown ---------------------------------------------------------------------------------------------------
 
--- Names are hostile: in a code span nothing of them is markup, and none ends it or its cell.
-local function span(name)
-  return ("`%s`"):format((name:gsub("[%c]", " "):gsub("`", "'"):gsub("|", "\\|")))
-end
-
 local function add_table(lines, title, rows, text_of)
   if #rows == 0 then return end
   lines[#lines + 1] = ("\n## %s\n\n| share | |\n| ---: | --- |"):format(title)
@@ -213,16 +209,7 @@ local function add_table(lines, title, rows, text_of)
   end
 end
 
-local function name_of(row) return span(row.name) end
-
---- A text that stays as it is, as a block of code.
--- @tparam string text
--- @treturn string
-function summary.fence(text)
-  local fence = "```"
-  while text:find(fence, 1, true) do fence = fence .. "`" end
-  return ("%s\n%s\n%s"):format(fence, text, fence)
-end
+local function name_of(row) return markdown.span(row.name, true) end
 
 --- A summary as Markdown.
 -- @tparam table s what summary.of returned
@@ -231,12 +218,13 @@ function summary.markdown(s)
   local lines = { ("# %s of %s"):format(profile.value_text(s.total, s.unit), s.type) }
   if s.type == "samples" then lines[1] = "# " .. profile.value_text(s.total, s.unit) end
   if #s.warnings > 0 then lines[#lines + 1] = "" end
-  for _, warning in ipairs(s.warnings) do lines[#lines + 1] = "- careful: " .. span(warning) end
+  for _, warning in ipairs(s.warnings) do lines[#lines + 1] = "- careful: " .. markdown.span(warning) end
   add_table(lines, "Hottest functions (self: their own work)", s.self, name_of)
   add_table(lines, "Widest functions (total: with all they call)", s.inclusive, name_of)
-  add_table(lines, "Widest paths", s.paths, function(row) return span(path_text(row.frames)) end)
+  add_table(lines, "Widest paths", s.paths, function(row) return markdown.span(path_text(row.frames), true) end)
   add_table(lines, "Kinds of work (a stack can be of several)", s.activities, function(row)
-    return ("%s, most of it under %s (%s)"):format(row.name, span(row.frame), percent(row.frame_share):gsub("^ +", ""))
+    return ("%s, most of it under %s (%s)"):format(row.name, markdown.span(row.frame, true),
+      percent(row.frame_share):gsub("^ +", ""))
   end)
   return table.concat(lines, "\n")
 end

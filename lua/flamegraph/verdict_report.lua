@@ -1,6 +1,7 @@
 -- A verdict for people and machines: text, Markdown for a pull request, JSON, JUnit XML.
 
 local json = require "flamegraph.json"
+local markdown = require "flamegraph.markdown"
 local sides = require "flamegraph.sides"
 
 local report = {}
@@ -15,9 +16,9 @@ local function interval(f)
   return ("%s … %s"):format(percent(f.low), high)
 end
 
-local function title_of(f)
+local function title_of(f, show)
   if f.kind == "whole" then return "the whole" end
-  return ("%s (%s)"):format(f.name, f.kind)
+  return ("%s (%s)"):format(show and show(f.name, true) or f.name, f.kind)
 end
 
 -- Below this dispersion, chance in sampling is most of the noise.
@@ -112,18 +113,12 @@ function writers.text(result)
   return table.concat(lines, "\n") .. "\n"
 end
 
--- Names are hostile: nothing in them may end a cell or open a tag.
-local function cell(text)
-  return (text:gsub("[%c]", " "):gsub("[&<>|`]", { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ["|"] = "&#124;",
-    ["`"] = "&#96;" }))
-end
-
 local icons = { pass = "✅ Performance", fail = "❌ Performance", inconclusive = "❔ Performance" }
 
 function writers.md(result)
   local lines = lines_of(result)
-  lines[1] = ("### %s: %s"):format(icons[result.answer] or "Profile diff", cell(lines[1])) .. "\n"
-  for i = 2, #lines do lines[i] = "- " .. cell(lines[i]) end
+  lines[1] = ("### %s: %s"):format(icons[result.answer] or "Profile diff", markdown.plain(lines[1])) .. "\n"
+  for i = 2, #lines do lines[i] = "- " .. markdown.plain(lines[i]) end
   if #lines > 1 then lines[#lines + 1] = "" end
   local rows = table_of(result)
   if #rows > 0 then
@@ -132,16 +127,16 @@ function writers.md(result)
   end
   for _, row in ipairs(rows) do
     local f = row.f
-    lines[#lines + 1] = ("| %s | %s | %.1f → %.1f | %s | %s | %.2g | %s |"):format(row.word, cell(title_of(f)),
+    lines[#lines + 1] = ("| %s | %s | %.1f → %.1f | %s | %s | %.2g | %s |"):format(row.word, title_of(f, markdown.span),
       f.before_mean, f.after_mean, percent(f.growth), interval(f), f.adjusted, detectable_of(f))
   end
   for _, m in ipairs(result.moved) do
     local how = m.renamed and ", a rename by its looks" or ""
     lines[#lines + 1] = ("\nmoved%s: %s → %s (%.1f samples a run)"):format(how,
-      cell(m.from), cell(m.to), m.samples)
+      markdown.span(m.from), markdown.span(m.to), m.samples)
   end
-  if result.made then lines[#lines + 1] = "\nMade by: <code>" .. cell(result.made) .. "</code>" end
-  if result.again then lines[#lines + 1] = "\nAgain: <code>" .. cell(result.again) .. "</code>" end
+  if result.made then lines[#lines + 1] = "\nMade by: " .. markdown.span(result.made) end
+  if result.again then lines[#lines + 1] = "\nAgain: " .. markdown.span(result.again) end
   return table.concat(lines, "\n") .. "\n"
 end
 

@@ -1,5 +1,6 @@
 local fg = require "flamegraph"
 local files = require "flamegraph.files"
+local markdown = require "flamegraph.markdown"
 local models = require "flamegraph.models"
 local summary = require "flamegraph.summary"
 local system = require "flamegraph.system"
@@ -66,7 +67,7 @@ local texts = {
   },
   md = {
     summary = summary.markdown,
-    request = function(request) return "\n## What would be sent\n\n" .. summary.fence(shown(request)) end,
+    request = function(request) return "\n## What would be sent\n\n" .. markdown.fence(shown(request)) end,
     answer = function(model, answer)
       return ("\n## %s\n\nA model's words: check them against the numbers above.\n\n%s"):format(model, answer)
     end,

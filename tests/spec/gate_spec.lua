@@ -101,7 +101,7 @@ describe("a verdict", function()
   it("keeps names from breaking reports", function()
     local result = judged({}, { sort = 400 }, "5%")
     for _, f in ipairs(result.failed) do f.name = "a|<b>&`\27\"\n" end
-    assert.truthy(report.of(result, "md"):find("a&#124;&lt;b&gt;&amp;&#96;", 1, true))
+    assert.truthy(report.of(result, "md"):find("``a\\|<b>&` \" ``", 1, true))
     assert.truthy(report.of(result, "junit"):find("a|&lt;b&gt;&amp;`?&quot;", 1, true))
   end)
 
