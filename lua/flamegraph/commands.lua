@@ -7,23 +7,26 @@ local commands = {}
 
 local folders = { collector = "collectors", recipe = "recipes" }
 
--- Run a file and return its first result. `return fg.recipe { … }` is a tail call: once inside, the file's own frame
--- is gone, and with it the line to blame. So the lines are followed while the file runs; not in what is built in, which
--- the tests have run: following takes longer than all else that a short command does.
+-- The line of the file's last statement.
+local function last_return(text)
+  local line, last = 0, nil
+  for content in (text .. "\n"):gmatch "(.-)\n" do
+    line = line + 1
+    if content:find "^return%f[%W]" then last = line end
+  end
+  return last
+end
+
+-- Run a file and return its first result. `return fg.recipe { … }` is a tail call: what that raises does not know the
+-- line to blame, as the file's own frame is gone then.
 local function run_chunk(found, ...)
   local loaded, message = scripts.load(found)
   if not loaded then error(message, 0) end
   if found.name then return (loaded(...)) end
-  local line = 0
-  local hook, mask, count = debug.gethook()
-  debug.sethook(function(_, current)
-    if debug.getinfo(2, "f").func == loaded then line = current end
-  end, "l")
   local results = table.pack(xpcall(loaded, function(problem)
     if type(problem) ~= "string" or problem:find("^[^\n]-:%d+: ") then return problem end
-    return ("%s:%d: %s"):format(found.chunk:sub(2), line, problem)
+    return ("%s:%d: %s"):format(found.chunk:sub(2), last_return(found.text) or 1, problem)
   end, ...))
-  debug.sethook(hook, mask, count)
   if not results[1] then error(results[2], 0) end
   return results[2]
 end
