@@ -248,6 +248,7 @@ local programs = {
   { file = "gate-go.csv", name = "Go service",
     changed = { "main.sums", "slices.partitionOrdered", "regexp.(*Regexp).tryBacktrack" } },
   { file = "gate-itself.csv", name = "flame-graph diff, held out" },
+  { file = "gate-starved.csv", name = "Node, starved, held out" },
 }
 
 -- The columns whose names begin so.
