@@ -1,6 +1,7 @@
 /* The table of samplers. */
 #include "sample/sample.h"
 
+extern const fg__sampler_kind fg__bun_sampler;
 extern const fg__sampler_kind fg__dotnet_sampler;
 extern const fg__sampler_kind fg__jemalloc_sampler;
 extern const fg__sampler_kind fg__malloc_sampler;
@@ -11,7 +12,7 @@ extern const fg__sampler_kind fg__python_sampler;
 extern const fg__sampler_kind fg__tracemalloc_sampler;
 
 static const fg__sampler_kind *const samplers[] = {
-    &fg__dotnet_sampler,     &fg__jemalloc_sampler,      &fg__malloc_sampler,
+    &fg__bun_sampler, &fg__dotnet_sampler,     &fg__jemalloc_sampler,      &fg__malloc_sampler,
     &fg__offcpu_bpf_sampler, &fg__offcpu_events_sampler, &fg__perf_sampler,
     &fg__python_sampler,     &fg__tracemalloc_sampler,   NULL,
 };

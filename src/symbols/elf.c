@@ -170,7 +170,7 @@ static int add_symbols(fg__symbol_table *table, fg__module *m, Elf *elf, Elf_Scn
     return err;
 }
 
-bool fg__elf_symbol_named(uint64_t *address, Elf *elf, const char *name) {
+bool fg__elf_symbol_named(uint64_t *address, uint64_t *size, Elf *elf, const char *name) {
     for (Elf_Scn *scn = NULL; (scn = elf_nextscn(elf, scn));) {
         GElf_Shdr header;
         bool is =
@@ -183,6 +183,7 @@ bool fg__elf_symbol_named(uint64_t *address, Elf *elf, const char *name) {
             const char *found = elf_strptr(elf, header.sh_link, sym.st_name);
             if (!found || strcmp(found, name) != 0) continue;
             *address = sym.st_value;
+            *size = sym.st_size;
             return true;
         }
     }

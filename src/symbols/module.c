@@ -173,11 +173,11 @@ int fg__module_read_table(fg__module *m) {
     return err;
 }
 
-bool fg__module_symbol(uint64_t *address, fg__module *m, const char *name) {
+bool fg__module_symbol(uint64_t *address, uint64_t *size, fg__module *m, const char *name) {
     if (fg__module_open(m) || m->state != FG__MODULE_OPEN) return false;
-    if (fg__elf_symbol_named(address, m->elf.elf, name)) return true;
+    if (fg__elf_symbol_named(address, size, m->elf.elf, name)) return true;
     fg__separate_open(m);
-    return m->debug.elf && fg__elf_symbol_named(address, m->debug.elf, name);
+    return m->debug.elf && fg__elf_symbol_named(address, size, m->debug.elf, name);
 }
 
 void fg__module_close(fg__module *m) {

@@ -114,7 +114,7 @@ uint64_t fg__module_address(const fg__module *m, uint64_t offset);
 /* Read the tables of symbols, once. */
 int fg__module_read_table(fg__module *m);
 /* The value of any symbol, data included, by its name. False: there is none. */
-bool fg__module_symbol(uint64_t *address, fg__module *m, const char *name);
+bool fg__module_symbol(uint64_t *address, uint64_t *size, fg__module *m, const char *name);
 void fg__module_close(fg__module *m);
 
 /* ELF: false where there is none. */
@@ -130,7 +130,7 @@ typedef struct fg__section {
 } fg__section;
 bool fg__elf_section(fg__section *out, Elf *elf, const char *name);
 /* Add the functions of .symtab (or, `dynamic`, of .dynsym and the stubs of .plt) and how many to *added. */
-bool fg__elf_symbol_named(uint64_t *address, Elf *elf, const char *name);
+bool fg__elf_symbol_named(uint64_t *address, uint64_t *size, Elf *elf, const char *name);
 int fg__elf_symbols(fg__symbol_table *table, size_t *added, fg__module *m, Elf *elf, bool dynamic);
 /* Open m->debug, the separate file with symbols and DWARF, once: looked for by build id and .gnu_debuglink. */
 void fg__separate_open(fg__module *m);

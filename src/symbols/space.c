@@ -117,7 +117,8 @@ int fg__space_map(fg__space *space, const fg__mapping *mapping) {
     return err ? err : replace(space, &(fg__area){mapping->start, mapping->end, mapping->offset, m});
 }
 
-bool fg__space_symbol(uint64_t *address, fg__space *space, const char *module, const char *name) {
+bool fg__space_sized(uint64_t *address, uint64_t *size, fg__space *space, const char *module,
+                     const char *name) {
     for (size_t i = 0; i < space->count; i++) {
         const fg__area *area = &space->areas[i];
         fg__module *m = area->module;
@@ -125,9 +126,14 @@ bool fg__space_symbol(uint64_t *address, fg__space *space, const char *module, c
         if (m->is != FG__MODULE_FILE || wanted > n || (module && strcmp(m->path + n - wanted, module) != 0))
             continue;
         uint64_t at;
-        if (!fg__module_symbol(&at, m, name)) continue;
+        if (!fg__module_symbol(&at, size, m, name)) continue;
         *address = area->start + (at - fg__module_address(m, area->offset));
         return true;
     }
     return false;
+}
+
+bool fg__space_symbol(uint64_t *address, fg__space *space, const char *module, const char *name) {
+    uint64_t size;
+    return fg__space_sized(address, &size, space, module, name);
 }

@@ -96,6 +96,9 @@ int fg__space_read_jit(fg__space *space);
 int fg__space_frames(const uint32_t **frames, size_t *n, fg__space *space, uint64_t address, bool returning);
 /* Where a symbol of a mapped module is in memory. `module`: how the path ends ("/libpython3.11.so.1.0"); NULL: any. */
 bool fg__space_symbol(uint64_t *address, fg__space *space, const char *module, const char *name);
+/* The same, and how many bytes it has by its table; 0: that does not say. */
+bool fg__space_sized(uint64_t *address, uint64_t *size, fg__space *space, const char *module,
+                     const char *name);
 /* Whether something that can be executed is mapped there. */
 bool fg__space_mapped(const fg__space *space, uint64_t address);
 /* The kernel's half of the address space. */
