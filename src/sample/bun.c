@@ -3,20 +3,20 @@
  * (inject/bun.c) that Bun's own event loop calls, by what Bun has for native addons: uv_async_t and v8::CpuProfiler.
  *
  *   1. a visit: memory for the code and its block; uv_async_init, uv_unref and uv_async_send are called
- *   2. the event loop calls the code, which starts the profiler and a timer; whose end stops it
- *   3. its block is read; a visit gives the memory back
+ *   2. the event loop calls the code, which starts the profiler, and a timer that stops it when it is told to
+ *   3. what it wrote is read; a visit gives the memory back
  *
- * The three calls of the visit take no lock of JavaScriptCore and touch nothing of its heap. What they do touch is the
- * thread's own allocator and the lists of its event loop, so that they are made only where the main thread cannot be in
- * the middle of those:
+ * The three calls of the first visit use the allocator of the thread and the lists of its event loop. So they are made
+ * only where the main thread runs JavaScript: its pc is in code of JavaScriptCore's JIT or of its interpreter, which calls
+ * out for whatever else there is to do. Nothing of the heap of objects is touched, which such code may be in the middle of.
  *
- *   – asleep in the epoll call of Bun's own code, or
- *   – in code that JavaScriptCore's JIT has made, which calls out for whatever allocates memory.
- *
- * A thread that is found elsewhere is let go at once and looked at again later.
+ * Not in the epoll call of its event loop: from 1.4 on, another thread tidies up the allocator's memory meanwhile. A
+ * thread that is found elsewhere is let go at once and looked at again later; one that sleeps is not stopped at all.
  */
 #include "sample/inject/bun.h"
+#include <elf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -29,13 +29,17 @@
 #include "sys/remote.h"
 #include "sys/rights.h"
 
-static const double default_timeout = 10;
+/* Seconds; the longest pause between two looks. */
+static const double default_timeout = 10, pace = 0.001;
 enum {
     DEFAULT_INTERVAL = 1000,
     PATH_LONG = 4352,
     LEAST_CODE = 24, /* bytes of a function; those that only say that they are missing have 14 */
     LEAST_POOL = 1 << 20,
     MOST_RANGES = 64,
+    MOST_OPCODES = 4096,
+    MOST_INTERPRETER = 4 << 20,
+    TICK = 50, /* ms */
     MOST_NODES = 1 << 22,
     DEEPEST = 4096
 };
@@ -55,9 +59,12 @@ typedef struct injector {
     struct options options;
     uint64_t pid;
     bun_functions functions;
-    range places[MOST_RANGES]; /* what may be executed: of the executable, then the pools of a JIT */
-    size_t exe_count, place_count;
+    range places[MOST_RANGES]; /* where JavaScript is executed */
+    size_t place_count;
+    range opcodes;    /* the addresses of what the interpreter does, as a table; 0: none is known */
+    int memory;       /* of the process as it was at the first visit, whatever it has executed since; -1: none */
     uint64_t code, code_size, block_at; /* in the process; 0: nothing is there */
+    bool left_over; /* its memory could not be given back */
     bun_block block;
     bun_node *nodes;
     char *texts;
@@ -93,76 +100,116 @@ static int find_functions(injector *b) {
     return err ? err : missing ? no_functions(b, missing) : 0;
 }
 
-static bool add_place(injector *b, uint64_t start, uint64_t end) {
-    if (b->place_count == MOST_RANGES) return false;
-    b->places[b->place_count++] = (range){start, end};
-    return true;
+static bool read_memory(const injector *b, void *out, uint64_t address, size_t n) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%llu/mem", (unsigned long long)b->pid);
+    int fd = b->memory < 0 ? open(path, O_RDONLY | O_CLOEXEC) : b->memory;
+    size_t done = 0;
+    for (ssize_t m; done < n; done += (size_t)m)
+        if ((m = pread(fd, (char *)out + done, n - done, (off_t)(address + done))) <= 0) break;
+    if (b->memory < 0 && fd >= 0) close(fd);
+    return done == n;
 }
 
-/* One pass over the mappings: code of the executable, or what a JIT may have made. */
-static void find_places(injector *b, const char *exe, bool pools) {
-    char path[64], line[PATH_LONG + 128], rights[8];
+static int ended(const injector *b) {
+    return fg__fail(b->s.ctx, FG_EIO, "process %llu has ended meanwhile", (unsigned long long)b->pid);
+}
+
+/* What the interpreter has is one piece of assembly, its entries in a table that has a section of its own. */
+static void find_opcodes(injector *b) {
+    static const char name[] = "__DATA,__jsc_opcodes";
+    char path[64], texts[4096];
+    Elf64_Ehdr head;
+    Elf64_Shdr names, section;
+    snprintf(path, sizeof path, "/proc/%llu/exe", (unsigned long long)b->pid);
+    FILE *file = fopen(path, "re");
+    if (!file) return;
+    bool good = fread(&head, sizeof head, 1, file) == 1 && head.e_type == ET_EXEC &&
+                head.e_shentsize == sizeof section &&
+                !fseeko(file, (off_t)(head.e_shoff + head.e_shstrndx * sizeof names), SEEK_SET) &&
+                fread(&names, sizeof names, 1, file) == 1 && names.sh_size <= sizeof texts &&
+                !fseeko(file, (off_t)names.sh_offset, SEEK_SET) &&
+                fread(texts, 1, names.sh_size, file) == names.sh_size &&
+                !fseeko(file, (off_t)head.e_shoff, SEEK_SET);
+    for (unsigned i = 0; good && i < head.e_shnum && fread(&section, sizeof section, 1, file) == 1; i++)
+        if (section.sh_name + sizeof name <= names.sh_size && memcmp(texts + section.sh_name, name, sizeof name) == 0)
+            b->opcodes = (range){section.sh_addr, section.sh_addr + section.sh_size};
+    fclose(file);
+}
+
+static void add_place(injector *b, uint64_t start, uint64_t end) {
+    if (b->place_count < MOST_RANGES) b->places[b->place_count++] = (range){start, end};
+}
+
+/* The interpreter: from its first entry to its last. */
+static void add_interpreter(injector *b, const range *code) {
+    uint64_t entries[MOST_OPCODES], n = b->opcodes.end - b->opcodes.start;
+    range found = {UINT64_MAX, 0};
+    if (!n || n > sizeof entries || !read_memory(b, entries, b->opcodes.start, n)) return;
+    for (size_t i = 0; i < n / sizeof *entries; i++) {
+        if (entries[i] < code->start || entries[i] >= code->end) continue;
+        if (entries[i] < found.start) found.start = entries[i];
+        if (entries[i] > found.end) found.end = entries[i];
+    }
+    if (found.end > found.start && found.end - found.start < MOST_INTERPRETER) add_place(b, found.start, found.end);
+}
+
+/* Where JavaScript is executed: pools of the JIT, which are no file, and the interpreter. */
+static int look_around(injector *b) {
+    char path[64], exe[PATH_LONG], line[PATH_LONG + 128], rights[8];
+    snprintf(path, sizeof path, "/proc/%llu/exe", (unsigned long long)b->pid);
+    ssize_t n = readlink(path, exe, sizeof exe - 1);
+    exe[n > 0 ? n : 0] = '\0';
     snprintf(path, sizeof path, "/proc/%llu/maps", (unsigned long long)b->pid);
     FILE *maps = fopen(path, "re");
-    while (maps && fgets(line, sizeof line, maps)) {
+    if (!maps) return fg__fail(b->s.ctx, FG_EIO, "%s: %s", path, strerror(errno));
+    b->place_count = 0;
+    while (fgets(line, sizeof line, maps)) {
         unsigned long long start, end, inode;
         int at = 0;
         if (sscanf(line, "%llx-%llx %7s %*x %*s %llu %n", &start, &end, rights, &inode, &at) < 4) continue;
         if (rights[2] != 'x') continue;
         line[strcspn(line, "\n")] = '\0';
+        if (inode && strcmp(line + at, exe) == 0) add_interpreter(b, &(range){start, end});
         bool anonymous = !inode && (!line[at] || strncmp(line + at, "[anon:", 6) == 0);
-        if (pools ? anonymous && end - start >= LEAST_POOL : inode && strcmp(line + at, exe) == 0)
-            add_place(b, start, end);
+        if (anonymous && end - start >= LEAST_POOL) add_place(b, start, end);
     }
-    if (maps) fclose(maps);
-}
-
-static int look_around(injector *b) {
-    char path[64], exe[PATH_LONG];
-    snprintf(path, sizeof path, "/proc/%llu/exe", (unsigned long long)b->pid);
-    ssize_t n = readlink(path, exe, sizeof exe - 1);
-    if (n <= 0)
-        return fg__fail(b->s.ctx, FG_EIO, "%s cannot be read: %s", path, strerror(errno));
-    exe[n] = '\0';
-    b->place_count = 0;
-    find_places(b, exe, false);
-    b->exe_count = b->place_count;
-    find_places(b, exe, true);
+    fclose(maps);
     return 0;
 }
 
 /* ---- where to stop ------------------------------------------------------------------------------------- */
 
-static bool within(const range *places, size_t n, uint64_t address) {
-    for (size_t i = 0; i < n; i++)
-        if (address >= places[i].start && address < places[i].end) return true;
+static bool in_javascript(void *user, const fg__remote_thread *thread) {
+    const injector *b = user;
+    if (!thread->main || thread->waiting || thread->system_call >= 0) return false;
+    if (!thread->ip) return true; /* seen from outside: it runs, and will be looked at when it stands */
+    for (size_t i = 0; i < b->place_count; i++)
+        if (thread->ip >= b->places[i].start && thread->ip < b->places[i].end) return true;
     return false;
 }
 
-static bool fits(void *user, const fg__remote_thread *thread) {
-    const injector *b = user;
-    if (!thread->main) return false;
-    if (!thread->ip) return true; /* seen from outside only */
-    if (thread->waiting)
-        return (thread->system_call == SYS_epoll_wait || thread->system_call == SYS_epoll_pwait ||
-                thread->system_call == SYS_epoll_pwait2) &&
-               within(b->places, b->exe_count, thread->ip);
-    return thread->system_call < 0 &&
-           within(b->places + b->exe_count, b->place_count - b->exe_count, thread->ip);
+/* Where it is not in our code, and cannot be about to return there. */
+static bool is_away(void *user, const fg__remote_thread *thread) {
+    return in_javascript(user, thread) || (thread->main && fg__remote_resting(NULL, thread));
 }
 
 typedef int (*task)(injector *b, fg__remote *r);
 
-static int visit(injector *b, task what) {
+static int visit(injector *b, fg__remote_fit fit, task what) {
     fg__remote *r;
     int err = look_around(b);
     if (!err) err = fg__remote_open(&r, b->s.ctx, b->pid, fg__loop_now() + b->options.timeout);
     if (err) return err;
-    err = fg__remote_stop_when(r, fits, b);
+    fg__remote_set_pace(r, pace);
+    err = fg__remote_stop_when(r, fit, b);
+    fg__remote_thread thread = fg__remote_stopped(r);
+    if (!err) err = look_around(b); /* it may have executed another program in between */
+    if (!err && !fit(b, &thread)) err = ended(b);
     if (!err) err = what(b, r);
-    if (!err) err = fg__remote_resume(r);
+    int left = fg__remote_resume(r);
     fg__remote_close(r);
-    return err;
+    return err ? err : left;
 }
 
 /* ---- the first visit ----------------------------------------------------------------------------------- */
@@ -189,14 +236,23 @@ static int put_block(injector *b, fg__remote *r) {
     if (err) return err;
     *block = (bun_block){.f = b->functions,
                          .entry = b->code,
-                         .duration = (uint64_t)(b->options.common.duration * 1000 + 0.5),
+                         .seconds = (uint64_t)(b->options.common.duration + b->options.timeout) + 1,
+                         .tick = TICK,
                          .interval = (uint32_t)b->options.interval_us,
                          .title = "flame-graph"};
     block->async[0] = block->timer[0] = b->block_at;
     return fg__remote_write(r, b->block_at, block, sizeof *block);
 }
 
-static int take_back(injector *b, fg__remote *r) {
+/* Read the block; false: it is not there any more. */
+static bool is_there(injector *b) {
+    bun_block block;
+    if (!read_memory(b, &block, b->block_at, sizeof block) || block.async[0] != b->block_at) return false;
+    b->block = block;
+    return true;
+}
+
+static int unmap(injector *b, fg__remote *r) {
     const struct {
         uint64_t at, n;
     } pieces[] = {{b->code, b->code_size},
@@ -210,12 +266,23 @@ static int take_back(injector *b, fg__remote *r) {
     return err;
 }
 
+static int take_back(injector *b, fg__remote *r) {
+    if (!is_there(b)) return ended(b);
+    if (b->block.inside || b->block.state != BUN_CLOSED)
+        return fg__fail(b->s.ctx, FG_EIO, "process %llu is not done yet", (unsigned long long)b->pid);
+    return unmap(b, r);
+}
+
 static int ask(injector *b, fg__remote *r) {
     uint64_t loop = 0, result = 0;
     int err = fg__remote_call(&loop, r, b->functions.default_loop, NULL, 0);
     if (!err && !loop)
         err = fg__fail(b->s.ctx, FG_EUNSUPPORTED, "process %llu runs no JavaScript on its main thread",
                        (unsigned long long)b->pid);
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%llu/mem", (unsigned long long)b->pid);
+    if (!err && (b->memory = open(path, O_RDWR | O_CLOEXEC)) < 0)
+        err = fg__fail(b->s.ctx, FG_EIO, "%s: %s", path, strerror(errno));
     if (!err) err = put_code(b, r);
     if (!err) err = put_block(b, r);
     const uint64_t arguments[] = {loop, b->block_at, b->code};
@@ -224,7 +291,7 @@ static int ask(injector *b, fg__remote *r) {
         err = fg__fail(b->s.ctx, FG_EUNSUPPORTED, "process %llu refuses a handle: %s", (unsigned long long)b->pid,
                        strerror(-(int32_t)result));
     if (err) {
-        take_back(b, r);
+        unmap(b, r);
         return err;
     }
     err = fg__remote_call(&result, r, b->functions.unref, &b->block_at, 1);
@@ -233,29 +300,12 @@ static int ask(injector *b, fg__remote *r) {
 
 /* ---- until it is done ---------------------------------------------------------------------------------- */
 
-static bool read_memory(injector *b, void *out, uint64_t address, size_t n) {
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%llu/mem", (unsigned long long)b->pid);
-    FILE *file = fopen(path, "re");
-    bool good = file && !fseeko(file, (off_t)address, SEEK_SET) && fread(out, 1, n, file) == n;
-    if (file) fclose(file);
-    return good;
-}
-
-static int look(injector *b) {
-    bun_block block;
-    if (!read_memory(b, &block, b->block_at, sizeof block) || block.async[0] != b->block_at)
-        return fg__fail(b->s.ctx, FG_EIO, "process %llu has ended meanwhile", (unsigned long long)b->pid);
-    b->block = block;
-    return 0;
-}
-
 /* Wait until it is in this state, or a later one. *late: it did not come to that. */
 static int wait_for(injector *b, uint32_t state, double until, bool *late) {
     *late = false;
     for (double pause = 0.001;; pause = pause < 0.02 ? pause * 1.5 : pause) {
-        int err = look(b);
-        if (err || b->block.state >= state) return err;
+        if (!is_there(b)) return ended(b);
+        if (b->block.state >= state) return 0;
         if (fg__loop_now() >= until) {
             *late = true;
             return 0;
@@ -264,19 +314,14 @@ static int wait_for(injector *b, uint32_t state, double until, bool *late) {
     }
 }
 
-static int send_again(injector *b, fg__remote *r) {
-    uint64_t result;
-    return fg__remote_call(&result, r, b->functions.async_send, &b->block_at, 1);
-}
-
-/* What was asked for is to do nothing any more, whenever it comes to it. */
-static int cancel(injector *b, fg__remote *r) {
+/* It is to end, whenever it gets to it; what was not begun is not begun any more. */
+static bool tell_to_stop(injector *b) {
     static const uint32_t yes = 1;
-    return fg__remote_write(r, b->block_at + offsetof(bun_block, cancel), &yes, sizeof yes);
+    return pwrite(b->memory, &yes, sizeof yes, (off_t)(b->block_at + offsetof(bun_block, stop))) == sizeof yes;
 }
 
 static int not_started(injector *b) {
-    visit(b, cancel);
+    tell_to_stop(b);
     return fg__fail(b->s.ctx, FG_EUNSUPPORTED,
                     "process %llu did not get back to its event loop in %g s; what it was asked was made to do nothing",
                     (unsigned long long)b->pid, b->options.timeout);
@@ -308,6 +353,7 @@ static int open_injector(fg__sampler *s, const void *options) {
     injector *b = (injector *)s;
     b->options = *(const struct options *)options;
     b->pid = b->options.common.pid;
+    b->memory = -1;
     if (b->options.timeout <= 0) b->options.timeout = default_timeout;
     if (!b->options.interval_us) b->options.interval_us = DEFAULT_INTERVAL;
     if (!b->pid) return fg__fail(s->ctx, FG_EINVAL, "this sampler needs the number of a process (pid)");
@@ -317,7 +363,9 @@ static int open_injector(fg__sampler *s, const void *options) {
     int err = fg__rights_process(s->ctx, b->pid);
     if (!err && fg__rights_foreseen(&refusal, FG__RIGHT_PTRACE, b->pid))
         err = fg__rights_refused(s->ctx, FG__RIGHT_PTRACE, b->pid, EPERM);
-    return err ? err : find_functions(b);
+    if (!err) err = find_functions(b);
+    if (!err) find_opcodes(b);
+    return err;
 }
 
 static int read_profile(injector *b) {
@@ -328,7 +376,7 @@ static int read_profile(injector *b) {
     if (!b->nodes || !b->texts) return FG_ENOMEM;
     if (!read_memory(b, b->nodes, nodes->address, nodes->used) ||
         !read_memory(b, b->texts, texts->address, texts->used))
-        return fg__fail(b->s.ctx, FG_EIO, "process %llu has ended meanwhile", (unsigned long long)b->pid);
+        return ended(b);
     b->texts[texts->used] = '\0';
     return 0;
 }
@@ -336,19 +384,19 @@ static int read_profile(injector *b) {
 static int run_injector(fg__sampler *s) {
     injector *b = (injector *)s;
     bool late;
-    int err = visit(b, ask);
+    int err = visit(b, in_javascript, ask);
     if (!err) err = wait_for(b, BUN_STARTED, fg__loop_now() + b->options.timeout, &late);
     if (err) return err;
     if (late) return not_started(b);
     s->ends += fg__loop_now() - s->started; /* the duration is that of the profiler */
     while (!b->block.error && fg__sampler_sleep(s, s->ends)) {}
-    if (!b->block.error && fg__loop_now() < s->ends) err = visit(b, send_again);
-    if (!err) err = wait_for(b, BUN_CLOSED, fg__loop_now() + b->options.timeout, &late);
+    tell_to_stop(b);
+    err = wait_for(b, BUN_CLOSED, fg__loop_now() + b->options.timeout, &late);
     if (!err && late) return not_ended(b);
     if (!err && b->block.error) err = failed(b);
     if (!err) err = read_profile(b);
-    int back = b->block.state == BUN_CLOSED ? visit(b, take_back) : 0;
-    return err ? err : back;
+    if (b->block.state == BUN_CLOSED) b->left_over = visit(b, is_away, take_back) != 0;
+    return err;
 }
 
 /* ---- the profile --------------------------------------------------------------------------------------- */
@@ -400,6 +448,8 @@ static int finish_injector(fg__sampler *s) {
     int err = fg_profile_add_type(s->profile, "samples", "count");
     if (!err) err = add_nodes(b, frames, count);
     fg_free(s->ctx, frames);
+    if (!err && b->left_over)
+        err = fg_profile_note(s->profile, "the memory that was asked of the process could not be given back");
     return err;
 }
 
@@ -407,6 +457,7 @@ static void close_injector(fg__sampler *s) {
     injector *b = (injector *)s;
     fg_free(s->ctx, b->nodes);
     fg_free(s->ctx, b->texts);
+    if (b->memory >= 0) close(b->memory);
 }
 
 static const fg__option rows[] = {

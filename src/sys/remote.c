@@ -233,7 +233,7 @@ static int ask_threads(fg__remote *r, fg__remote_fit fit, void *user, bool *foun
 }
 
 int fg__remote_stop_when(fg__remote *r, fg__remote_fit fit, void *user) {
-    for (double wait = nap;; wait = wait < 0.05 ? wait * 1.5 : wait) {
+    for (double wait = nap;; wait = wait * 1.5 < r->pace ? wait * 1.5 : r->pace) {
         bool found;
         int err = ask_threads(r, fit, user, &found);
         if (err || found) return err;
@@ -411,6 +411,7 @@ int fg__remote_open(fg__remote **out, fg_ctx *ctx, uint64_t pid, double deadline
     r->ctx = ctx;
     r->pid = pid;
     r->deadline = deadline;
+    r->pace = 0.05;
     r->overtime = deadline + FG__REMOTE_OVERTIME;
     err = check_state(r);
     if (!err && !(r->system_call_at = find_system_call(r)))
@@ -423,6 +424,10 @@ int fg__remote_open(fg__remote **out, fg_ctx *ctx, uint64_t pid, double deadline
     }
     *out = r;
     return 0;
+}
+
+void fg__remote_set_pace(fg__remote *r, double seconds) {
+    r->pace = seconds;
 }
 
 void fg__remote_set_overtime(fg__remote *r, double until) {

@@ -53,6 +53,8 @@ int fg__remote_stop_when(fg__remote *remote, fg__remote_fit fit, void *user);
  * changed. Threads are watched in turn. FG_ETIMEOUT as above.
  */
 int fg__remote_stop_at(fg__remote *remote, const uint64_t *addresses, size_t n);
+/* The longest pause between two looks at the threads, in seconds; 0.05 unless told. */
+void fg__remote_set_pace(fg__remote *remote, double seconds);
 /* Fits threads that sleep in a system call that no allocator and no lock makes: read, poll, nanosleep, accept, … */
 bool fg__remote_resting(void *user, const fg__remote_thread *thread);
 /* Fits the main thread, wherever it is. */

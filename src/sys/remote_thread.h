@@ -40,6 +40,7 @@ struct fg__remote {
     fg_ctx *ctx;
     uint64_t pid;
     double deadline;
+    double pace;     /* the longest pause between two looks */
     double overtime; /* when a call that does not return is given up */
     pid_t tid;       /* the thread that is ours; 0: none */
     bool trapped;    /* it stands where the kernel looks at signals: what we set counts when it goes on */

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 enum { FIRST = 1 << 16, MOST = 1 << 28 };
 
@@ -141,11 +142,18 @@ static uint32_t stop_profiler(bun_block *b) {
     return error;
 }
 
+static uint64_t seconds_now(void) {
+    struct timespec now = {0};
+    call6(SYS_clock_gettime, CLOCK_MONOTONIC, (long)&now, 0, 0, 0, 0);
+    return (uint64_t)now.tv_sec;
+}
+
 static void begin(bun_block *b) {
-    b->error = b->cancel ? BUN_CANCELLED : start_profiler(b);
+    b->error = b->stop ? BUN_CANCELLED : start_profiler(b);
+    b->until = seconds_now() + b->seconds;
     CALL2(timer_init, CALL0(default_loop), b->timer);
     CALL1(unref, b->timer);
-    if (!b->error) CALL4(timer_start, b->timer, b->entry, b->duration, 0);
+    if (!b->error) CALL4(timer_start, b->timer, b->entry, b->tick, b->tick);
     if (!b->error) b->state = BUN_STARTED;
 }
 
@@ -165,7 +173,7 @@ void entry(uint64_t *handle) {
     if (b->state == BUN_CLOSING) {
         if (++b->closed == 2) b->state = BUN_CLOSED;
     } else if (b->state == BUN_STARTED) {
-        end(b);
+        if (b->stop || seconds_now() > b->until) end(b);
     } else if (b->state == BUN_NEW) {
         begin(b);
         if (b->error) end(b);

@@ -3,9 +3,9 @@
  * process, which the code is handed by Bun's event loop.
  *
  *   bun.c                                        inject/bun.c, called by the event loop between two tasks
- *   NEW: uv_async_init, uv_async_send ─────────▶ STARTED: the profiler runs, a timer is set
- *   (its time is over; or uv_async_send) ──────▶ CLOSING: the profile is in the memory of the process
- *   CLOSED: read it, unmap everything ◀───────── CLOSED: the event loop has forgotten both handles
+ *   NEW: uv_async_init, uv_async_send ─────────▶ STARTED: the profiler runs, and a timer that looks at `stop`
+ *   stop = 1 ──────────────────────────────────▶ CLOSING: the profile is in the memory of the process
+ *   read it, unmap everything ◀───────────────── CLOSED: the event loop has forgotten both handles
  */
 #ifndef FG_INJECT_BUN_H
 #define FG_INJECT_BUN_H
@@ -72,9 +72,11 @@ typedef struct bun_block {
     uint64_t scope[BUN_SCOPE_WORDS];
     bun_functions f;
     uint64_t entry;    /* the code */
-    uint64_t duration; /* ms */
+    uint64_t seconds;  /* after which it ends by itself */
+    uint64_t until;    /* when that is, CLOCK_MONOTONIC */
+    uint32_t tick;     /* ms between two looks at `stop` */
     uint32_t interval; /* µs */
-    uint32_t cancel;   /* set from outside: nothing is wanted any more */
+    uint32_t stop;     /* set from outside: it is to end */
     uint32_t state, inside, closed, error;
     uint32_t id;
     char title[12];
