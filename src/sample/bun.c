@@ -29,8 +29,8 @@
 #include "sys/remote.h"
 #include "sys/rights.h"
 
-/* Seconds; the longest pause between two looks. */
-static const double default_timeout = 10, pace = 0.001;
+/* Seconds: `pace` between two looks at the thread until it fits, `look` between two whether it is still there. */
+static const double default_timeout = 10, pace = 0.001, look = 0.25;
 enum {
     DEFAULT_INTERVAL = 1000,
     PATH_LONG = 4352,
@@ -389,7 +389,9 @@ static int run_injector(fg__sampler *s) {
     if (err) return err;
     if (late) return not_started(b);
     s->ends += fg__loop_now() - s->started; /* the duration is that of the profiler */
-    while (!b->block.error && fg__sampler_sleep(s, s->ends)) {}
+    while (!err && !b->block.error && fg__sampler_sleep(s, fg__loop_now() + look))
+        if (!is_there(b)) err = ended(b);
+    if (err) return err;
     tell_to_stop(b);
     err = wait_for(b, BUN_CLOSED, fg__loop_now() + b->options.timeout, &late);
     if (!err && late) return not_ended(b);
