@@ -1,4 +1,5 @@
 local fg = require "flamegraph"
+local hold = require "flamegraph.hold"
 local words = require "flamegraph.words"
 
 -- The command that starts it so that it can be profiled; without its arguments, which may be secrets. BUN_INSPECT, as a
@@ -124,8 +125,8 @@ local function has_jitdump(args)
   if not args.pid then return nil, "it takes a --pid" end
   local process = fg.process(args.pid)
   local value = process and process.environment.BUN_JSC_useJITDump
-  if not yes[value or ""] then return nil, "it was started without BUN_JSC_useJITDump=1", how_to_start(process) end
-  return true
+  if yes[value or ""] then return true end
+  return nil, "it was started without BUN_JSC_useJITDump=1", args.engine == "jitdump" and how_to_start(process) or nil
 end
 
 -- The tiers of JavaScriptCore have a name each for one function: "JSC-FTL: hotLoop#D61XW4".
@@ -143,27 +144,73 @@ local function jitdump(args)
   return p:meta { collector = "bun", engine = "jitdump" }
 end
 
+-- ---- inject -----------------------------------------------------------------------------------------------------
+
+local function profiles_itself(process)
+  for _, list in ipairs { process.command, words.split(process.environment.BUN_OPTIONS or "") } do
+    for _, word in ipairs(list) do
+      if word:find "^%-%-cpu%-prof" then return true end
+    end
+  end
+  return false
+end
+
+local function may_inject(args)
+  if not args then return fg.right "ptrace" end
+  if not args.pid then return nil, "it takes a --pid" end
+  local process = fg.process(args.pid)
+  if args.no_inject then return nil, "nothing is to be put into it (--no-inject)", how_to_start(process) end
+  if process and profiles_itself(process) then
+    return nil, "it is being profiled already (--cpu-prof), and the end of one profile would be that of the other"
+  end
+  return fg.right "ptrace"
+end
+
+local function inject(args)
+  local why = mistake(args)
+  if why then return nil, why, "INVAL" end
+  fg.log("process %d: code is put into it, which turns its own profiler on for the while, and is removed again; "
+    .. "--no-inject rules that out", args.pid)
+  local p, message, code = hold.sample {
+    sampler = "bun", pid = args.pid, duration = args.duration, interval_us = args.interval_us,
+  }
+  if not p then
+    if code == "UNSUPPORTED" or code == "TIMEOUT" then message = message .. "; or " .. how_to_start(fg.process(args.pid)) end
+    return nil, message, code
+  end
+  p:note "JavaScriptCore looks at safe points only: loops that call nothing get less than their share"
+  p:note "the main thread only, without native code; lines are those where functions begin"
+  return p:meta { collector = "bun", engine = "inject" }
+end
+
 return fg.collector {
   name = "bun",
   summary = "Profile a running Bun program",
   description = "Through its inspector where it was started with one (sampled by JavaScriptCore, lines of the source), "
     .. "else by the native sampler with the names of a jitdump (native code as well; of functions only those that were "
-    .. "compiled). A Bun that was started with neither cannot be profiled from outside.",
+    .. "compiled). A Bun (1.4.4 or later, x86-64) that was started with neither gets its own profiler turned on from "
+    .. "outside, which is told before it is done and which --no-inject rules out: its main thread is stopped for less "
+    .. "than a millisecond while it runs JavaScript, and made to ask its event loop to call code that was put into it; "
+    .. "that turns the profiler on, off again at the end, and is removed. Workers and native code are not seen, and "
+    .. "neither is a program that does not get back to its event loop.",
   examples = {
     "flame-graph bun --pid 4242",
     "flame-graph bun --inspect ws://localhost:6499/flame-graph",
     "flame-graph bun --pid 4242 --engine jitdump --rate 999",
+    "flame-graph bun --pid 4242 --no-inject",
   },
   args = {
     { "pid", type = "pid", positional = true, help = "the process" },
     { "inspect", help = "HOST:PORT/PATH or the ws:// URL of its inspector, as it printed it" },
     fg.arg.duration "30s",
-    { "interval_us", type = "integer", default = 1000, help = "sampling interval of the inspector in microseconds" },
+    { "interval_us", type = "integer", default = 1000, help = "sampling interval of its own profiler in microseconds" },
     { "rate", type = "number", default = 99, help = "samples per second of CPU time, with a jitdump" },
+    { "no_inject", type = "boolean", help = "put nothing into a process that was started without an inspector or a jitdump" },
     fg.arg.output(),
   },
   engines = {
     { name = "inspector", summary = "its inspector", check = has_inspector, collect = inspector },
     { name = "jitdump", summary = "native sampler, names from a jitdump", check = has_jitdump, collect = jitdump },
+    { name = "inject", summary = "its own profiler, turned on from outside", check = may_inject, collect = inject },
   },
 }

@@ -37,7 +37,10 @@ local function process(args, pid)
   local found, message, code = fg.expect_runtime(pid, "node", "bun")
   if not found then return nil, message, code end
   if found.runtime == "bun" then
-    return fg.collect("bun", { pid = pid, duration = args.duration, interval_us = args.interval_us })
+    local p, why, kind = fg.collect("bun",
+      { pid = pid, duration = args.duration, interval_us = args.interval_us, no_inject = true })
+    if kind == "UNSUPPORTED" then why = ("%s; or try `flame-graph bun --pid %d`"):format(why, pid) end
+    return p, why, kind
   end
   return record(args, fg.devtools.attach(pid))
 end

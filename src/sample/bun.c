@@ -17,6 +17,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -74,7 +75,7 @@ typedef struct injector {
 
 static int no_functions(injector *b, const char *name) {
     return fg__fail(b->s.ctx, FG_EUNSUPPORTED,
-                    "the Bun of process %llu has no %s to get in by: it takes 1.4.5 or a later one",
+                    "the Bun of process %llu has no %s to get in by: it takes 1.4.4 or a later one",
                     (unsigned long long)b->pid, name);
 }
 
@@ -196,10 +197,10 @@ static bool is_away(void *user, const fg__remote_thread *thread) {
 
 typedef int (*task)(injector *b, fg__remote *r);
 
-static int visit(injector *b, fg__remote_fit fit, task what) {
+static int visit(injector *b, fg__remote_fit fit, task what, double until) {
     fg__remote *r;
     int err = look_around(b);
-    if (!err) err = fg__remote_open(&r, b->s.ctx, b->pid, fg__loop_now() + b->options.timeout);
+    if (!err) err = fg__remote_open(&r, b->s.ctx, b->pid, until);
     if (err) return err;
     fg__remote_set_pace(r, pace);
     err = fg__remote_stop_when(r, fit, b);
@@ -381,14 +382,29 @@ static int read_profile(injector *b) {
     return 0;
 }
 
+/* The first visit, in pieces, as who waits may have enough of it. */
+static int get_in(injector *b) {
+    double until = fg__loop_now() + b->options.timeout;
+    int err;
+    do {
+        double now = fg__loop_now();
+        err = visit(b, in_javascript, ask, now + look < until ? now + look : until);
+    } while (err == FG_ETIMEOUT && !b->block_at && fg__loop_now() < until && !fg__sampler_due(&b->s));
+    if (err != FG_ETIMEOUT || b->block_at) return err;
+    return fg__fail(b->s.ctx, err,
+                    "process %llu was not seen running JavaScript in %g s, and was left alone: give it something to do",
+                    (unsigned long long)b->pid, b->options.timeout);
+}
+
 static int run_injector(fg__sampler *s) {
     injector *b = (injector *)s;
     bool late;
-    int err = visit(b, in_javascript, ask);
+    s->ends = (double)INFINITY;
+    int err = get_in(b);
     if (!err) err = wait_for(b, BUN_STARTED, fg__loop_now() + b->options.timeout, &late);
     if (err) return err;
     if (late) return not_started(b);
-    s->ends += fg__loop_now() - s->started; /* the duration is that of the profiler */
+    s->ends = fg__loop_now() + b->options.common.duration; /* the duration is that of the profiler */
     while (!err && !b->block.error && fg__sampler_sleep(s, fg__loop_now() + look))
         if (!is_there(b)) err = ended(b);
     if (err) return err;
@@ -397,7 +413,8 @@ static int run_injector(fg__sampler *s) {
     if (!err && late) return not_ended(b);
     if (!err && b->block.error) err = failed(b);
     if (!err) err = read_profile(b);
-    if (b->block.state == BUN_CLOSED) b->left_over = visit(b, is_away, take_back) != 0;
+    if (b->block.state == BUN_CLOSED)
+        b->left_over = visit(b, is_away, take_back, fg__loop_now() + b->options.timeout) != 0;
     return err;
 }
 

@@ -59,6 +59,7 @@ const programs = {
     }
   }, 33),
   idle: () => setInterval(() => {}, 1000),
+  nothing: () => {}, // but for what comes on its standard input
   own_handler: () => {
     process.on('SIGUSR1', () => console.log('my own'));
     setInterval(() => {}, 1000);
