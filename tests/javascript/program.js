@@ -85,6 +85,18 @@ const programs = {
       for (let i = 0; i < 9; i++) waste();
     }, 2);
   },
+  // Garbage, and a sum that is wrong if any of it was damaged.
+  churns: () => {
+    function churn() {
+      let sum = 0;
+      for (let i = 0; i < 40000; i++) {
+        const one = { i, text: 'x' + i, list: [i, i + 1] };
+        sum += one.list[1] - one.i + one.text.length;
+      }
+      if (sum !== 268890) process.exit(3);
+    }
+    setInterval(() => timed('churn', churn), 20);
+  },
   // A service without an endpoint for profiles.
   service: () => {
     const server = require('node:http').createServer((request, response) => {
