@@ -175,10 +175,12 @@ local function inject(args)
     sampler = "bun", pid = args.pid, duration = args.duration, interval_us = args.interval_us,
   }
   if not p then
-    if code == "UNSUPPORTED" or code == "TIMEOUT" then message = message .. "; or " .. how_to_start(fg.process(args.pid)) end
+    if code == "UNSUPPORTED" or code == "TIMEOUT" then
+      message = ("%s; or %s"):format(message, how_to_start(fg.process(args.pid)))
+    end
     return nil, message, code
   end
-  p:note "JavaScriptCore looks at safe points only: loops that call nothing get less than their share"
+  p:note "functions that the compiler has put into their callers count as those; what follows a wait may be off"
   p:note "the main thread only, without native code; lines are those where functions begin"
   return p:meta { collector = "bun", engine = "inject" }
 end
@@ -205,7 +207,7 @@ return fg.collector {
     fg.arg.duration "30s",
     { "interval_us", type = "integer", default = 1000, help = "sampling interval of its own profiler in microseconds" },
     { "rate", type = "number", default = 99, help = "samples per second of CPU time, with a jitdump" },
-    { "no_inject", type = "boolean", help = "put nothing into a process that was started without an inspector or a jitdump" },
+    { "no_inject", type = "boolean", help = "put nothing into a process that was started with neither" },
     fg.arg.output(),
   },
   engines = {

@@ -88,7 +88,7 @@ function inprocess.cpu(opened, options)
   local p
   p, message, code = profile.parse(text, { expect = "cpuprofile", name = "the profile" })
   if not p then return nil, message, code end
-  p:note "JavaScriptCore looks at safe points only: loops that call nothing get less than their share"
+  p:note "functions that the compiler has put into their callers count as those; what follows a wait may be off"
   return p
 end
 

@@ -14,8 +14,9 @@ extern const struct fg__embedded
     fg__embedded_scripts[]; /* lua/: "flamegraph/cli.lua", "collectors/api.lua" … */
 extern const struct fg__embedded fg__embedded_compiled[]; /* the same files, compiled (cmake/compile.lua) */
 extern const struct fg__embedded fg__embedded_payloads[]; /* src/sample/payloads/: what runs in the target */
-extern const struct fg__embedded fg__embedded_inject[]; /* src/sample/inject/, compiled: machine code for a target */
-extern const struct fg__embedded fg__embedded_bpf[];      /* src/sample/bpf/, compiled: "offcpu.o" */
-extern const struct fg__embedded fg__embedded_viewer[];   /* src/render/viewer/: "viewer.js", "viewer.css" */
+extern const struct fg__embedded
+    fg__embedded_inject[]; /* src/sample/inject/, compiled: machine code for a target */
+extern const struct fg__embedded fg__embedded_bpf[];    /* src/sample/bpf/, compiled: "offcpu.o" */
+extern const struct fg__embedded fg__embedded_viewer[]; /* src/render/viewer/: "viewer.js", "viewer.css" */
 
 #endif

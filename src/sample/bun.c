@@ -62,10 +62,10 @@ typedef struct injector {
     bun_functions functions;
     range places[MOST_RANGES]; /* where JavaScript is executed */
     size_t place_count;
-    range opcodes;    /* the addresses of what the interpreter does, as a table; 0: none is known */
-    int memory;       /* of the process as it was at the first visit, whatever it has executed since; -1: none */
+    range opcodes; /* the addresses of what the interpreter does, as a table; 0: none is known */
+    int memory;    /* of the process as it was at the first visit, whatever it has executed since; -1: none */
     uint64_t code, code_size, block_at; /* in the process; 0: nothing is there */
-    bool left_over; /* its memory could not be given back */
+    bool left_over;                     /* its memory could not be given back */
     bun_block block;
     bun_node *nodes;
     char *texts;
@@ -133,7 +133,8 @@ static void find_opcodes(injector *b) {
                 fread(texts, 1, names.sh_size, file) == names.sh_size &&
                 !fseeko(file, (off_t)head.e_shoff, SEEK_SET);
     for (unsigned i = 0; good && i < head.e_shnum && fread(&section, sizeof section, 1, file) == 1; i++)
-        if (section.sh_name + sizeof name <= names.sh_size && memcmp(texts + section.sh_name, name, sizeof name) == 0)
+        if (section.sh_name + sizeof name <= names.sh_size &&
+            memcmp(texts + section.sh_name, name, sizeof name) == 0)
             b->opcodes = (range){section.sh_addr, section.sh_addr + section.sh_size};
     fclose(file);
 }
@@ -152,7 +153,8 @@ static void add_interpreter(injector *b, const range *code) {
         if (entries[i] < found.start) found.start = entries[i];
         if (entries[i] > found.end) found.end = entries[i];
     }
-    if (found.end > found.start && found.end - found.start < MOST_INTERPRETER) add_place(b, found.start, found.end);
+    if (found.end > found.start && found.end - found.start < MOST_INTERPRETER)
+        add_place(b, found.start, found.end);
 }
 
 /* Where JavaScript is executed: pools of the JIT, which are no file, and the interpreter. */
@@ -289,8 +291,8 @@ static int ask(injector *b, fg__remote *r) {
     const uint64_t arguments[] = {loop, b->block_at, b->code};
     if (!err) err = fg__remote_call(&result, r, b->functions.async_init, arguments, 3);
     if (!err && (int32_t)result)
-        err = fg__fail(b->s.ctx, FG_EUNSUPPORTED, "process %llu refuses a handle: %s", (unsigned long long)b->pid,
-                       strerror(-(int32_t)result));
+        err = fg__fail(b->s.ctx, FG_EUNSUPPORTED, "process %llu refuses a handle: %s",
+                       (unsigned long long)b->pid, strerror(-(int32_t)result));
     if (err) {
         unmap(b, r);
         return err;
@@ -318,20 +320,23 @@ static int wait_for(injector *b, uint32_t state, double until, bool *late) {
 /* It is to end, whenever it gets to it; what was not begun is not begun any more. */
 static bool tell_to_stop(injector *b) {
     static const uint32_t yes = 1;
-    return pwrite(b->memory, &yes, sizeof yes, (off_t)(b->block_at + offsetof(bun_block, stop))) == sizeof yes;
+    return pwrite(b->memory, &yes, sizeof yes, (off_t)(b->block_at + offsetof(bun_block, stop))) ==
+           sizeof yes;
 }
 
 static int not_started(injector *b) {
     tell_to_stop(b);
-    return fg__fail(b->s.ctx, FG_EUNSUPPORTED,
-                    "process %llu did not get back to its event loop in %g s; what it was asked was made to do nothing",
-                    (unsigned long long)b->pid, b->options.timeout);
+    return fg__fail(
+        b->s.ctx, FG_EUNSUPPORTED,
+        "process %llu did not get back to its event loop in %g s; what it was asked was made to do nothing",
+        (unsigned long long)b->pid, b->options.timeout);
 }
 
 static int not_ended(injector *b) {
-    return fg__fail(b->s.ctx, FG_ETIMEOUT,
-                    "process %llu did not get back to its event loop in %g s: its profiler is on until it does",
-                    (unsigned long long)b->pid, b->options.timeout);
+    return fg__fail(
+        b->s.ctx, FG_ETIMEOUT,
+        "process %llu did not get back to its event loop in %g s: its profiler is on until it does",
+        (unsigned long long)b->pid, b->options.timeout);
 }
 
 static int failed(injector *b) {
@@ -344,7 +349,8 @@ static int failed(injector *b) {
         [BUN_NO_MEMORY] = "the profile is too large for its memory",
     };
     uint32_t error = b->block.error;
-    const char *reason = error < sizeof reasons / sizeof *reasons && reasons[error] ? reasons[error] : "it failed";
+    const char *reason =
+        error < sizeof reasons / sizeof *reasons && reasons[error] ? reasons[error] : "it failed";
     return fg__fail(b->s.ctx, FG_EUNSUPPORTED, "process %llu: %s", (unsigned long long)b->pid, reason);
 }
 
@@ -358,7 +364,8 @@ static int open_injector(fg__sampler *s, const void *options) {
     if (b->options.timeout <= 0) b->options.timeout = default_timeout;
     if (!b->options.interval_us) b->options.interval_us = DEFAULT_INTERVAL;
     if (!b->pid) return fg__fail(s->ctx, FG_EINVAL, "this sampler needs the number of a process (pid)");
-    if (b->options.interval_us > INT32_MAX || b->options.common.duration <= 0 || b->options.common.duration > 1e6)
+    if (b->options.interval_us > INT32_MAX || b->options.common.duration <= 0 ||
+        b->options.common.duration > 1e6)
         return fg__fail(s->ctx, FG_EINVAL, "the sampler \"bun\" needs a duration of at most 1e6 s");
     fg__refusal refusal;
     int err = fg__rights_process(s->ctx, b->pid);
@@ -371,7 +378,8 @@ static int open_injector(fg__sampler *s, const void *options) {
 
 static int read_profile(injector *b) {
     const bun_memory *nodes = &b->block.nodes, *texts = &b->block.texts;
-    if (!nodes->used || nodes->used / sizeof *b->nodes > MOST_NODES || texts->used > UINT32_MAX) return failed(b);
+    if (!nodes->used || nodes->used / sizeof *b->nodes > MOST_NODES || texts->used > UINT32_MAX)
+        return failed(b);
     b->nodes = fg__alloc(b->s.ctx, nodes->used);
     b->texts = fg__alloc(b->s.ctx, texts->used + 1);
     if (!b->nodes || !b->texts) return FG_ENOMEM;
@@ -391,9 +399,10 @@ static int get_in(injector *b) {
         err = visit(b, in_javascript, ask, now + look < until ? now + look : until);
     } while (err == FG_ETIMEOUT && !b->block_at && fg__loop_now() < until && !fg__sampler_due(&b->s));
     if (err != FG_ETIMEOUT || b->block_at) return err;
-    return fg__fail(b->s.ctx, err,
-                    "process %llu was not seen running JavaScript in %g s, and was left alone: give it something to do",
-                    (unsigned long long)b->pid, b->options.timeout);
+    return fg__fail(
+        b->s.ctx, err,
+        "process %llu was not seen running JavaScript in %g s, and was left alone: give it something to do",
+        (unsigned long long)b->pid, b->options.timeout);
 }
 
 static int run_injector(fg__sampler *s) {
@@ -425,7 +434,8 @@ static int make_frame(uint32_t *out, injector *b, const bun_node *node) {
     fg__frame frame = {.line = node->line > 0 ? fg__v8_line(node->line) : 0};
     uint64_t size = b->block.texts.used;
     if (node->name >= size || node->file >= size)
-        return fg__fail(b->s.ctx, FG_EFORMAT, "the profile of process %llu is damaged", (unsigned long long)b->pid);
+        return fg__fail(b->s.ctx, FG_EFORMAT, "the profile of process %llu is damaged",
+                        (unsigned long long)b->pid);
     const char *name = b->texts + node->name, *file = b->texts + node->file;
     int err = fg__string_intern(&frame.name, p, name, strlen(name));
     if (!err) err = fg__v8_file(&frame.file, p, file, strlen(file));

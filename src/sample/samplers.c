@@ -12,9 +12,11 @@ extern const fg__sampler_kind fg__python_sampler;
 extern const fg__sampler_kind fg__tracemalloc_sampler;
 
 static const fg__sampler_kind *const samplers[] = {
-    &fg__bun_sampler, &fg__dotnet_sampler,     &fg__jemalloc_sampler,      &fg__malloc_sampler,
-    &fg__offcpu_bpf_sampler, &fg__offcpu_events_sampler, &fg__perf_sampler,
-    &fg__python_sampler,     &fg__tracemalloc_sampler,   NULL,
+    &fg__bun_sampler,         &fg__dotnet_sampler,
+    &fg__jemalloc_sampler,    &fg__malloc_sampler,
+    &fg__offcpu_bpf_sampler,  &fg__offcpu_events_sampler,
+    &fg__perf_sampler,        &fg__python_sampler,
+    &fg__tracemalloc_sampler, NULL,
 };
 
 const fg__sampler_kind *fg__sampler_at(size_t i) {

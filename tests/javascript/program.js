@@ -26,6 +26,11 @@ function in_worker() { return units(40) + 3; }
 function short_heavy() { return units(2) + 4; }
 function short_light() { return units(1) + 5; }
 
+function another() {
+  const made = new Function('n', 'let x = 0; for (let i = 0; i < n; i++) x += i * ' + Math.random() + '; return x;');
+  for (let i = 0; i < 200; i++) made(100);
+}
+
 function both() {
   timed('heavy', heavy);
   timed('light', light);
@@ -51,13 +56,22 @@ const programs = {
   worker: () => setInterval(() => in_worker(), 33),
   // Called often enough to be compiled; and a new function each time, as JavaScriptCore writes its dump in blocks.
   hot: () => setInterval(() => {
-    const another = new Function('n', 'let x = 0; for (let i = 0; i < n; i++) x += i * ' + Math.random() + '; return x;');
-    for (let i = 0; i < 200; i++) another(100);
+    another();
     for (let i = 0; i < 100; i++) {
       short_heavy();
       short_light();
     }
   }, 33),
+  // Never waits. `timed` calls so many functions that none is inlined in it: what is inlined counts as its caller.
+  clocked: () => {
+    const others = [() => units(1) + 6, () => units(1) + 7, () => units(1) + 8, () => units(1) + 9, () => units(1) + 10];
+    setInterval(() => {
+      another();
+      both();
+      for (const other of others) timed('other', other);
+    }, 1);
+    both();
+  },
   idle: () => setInterval(() => {}, 1000),
   nothing: () => {}, // but for what comes on its standard input
   own_handler: () => {

@@ -34,11 +34,13 @@ typedef uint64_t (*function6)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, 
 #define CALL1(name, x) ((function1)b->f.name)((uint64_t)(x))
 #define CALL2(name, x, y) ((function2)b->f.name)((uint64_t)(x), (uint64_t)(y))
 #define CALL3(name, x, y, z) ((function3)b->f.name)((uint64_t)(x), (uint64_t)(y), (uint64_t)(z))
-#define CALL4(name, x, y, z, u) ((function4)b->f.name)((uint64_t)(x), (uint64_t)(y), (uint64_t)(z), (uint64_t)(u))
+#define CALL4(name, x, y, z, u)                                                                              \
+    ((function4)b->f.name)((uint64_t)(x), (uint64_t)(y), (uint64_t)(z), (uint64_t)(u))
 #define CALL5(name, x, y, z, u, v)                                                                           \
     ((function5)b->f.name)((uint64_t)(x), (uint64_t)(y), (uint64_t)(z), (uint64_t)(u), (uint64_t)(v))
 #define CALL6(name, x, y, z, u, v, w)                                                                        \
-    ((function6)b->f.name)((uint64_t)(x), (uint64_t)(y), (uint64_t)(z), (uint64_t)(u), (uint64_t)(v), (uint64_t)(w))
+    ((function6)b->f.name)((uint64_t)(x), (uint64_t)(y), (uint64_t)(z), (uint64_t)(u), (uint64_t)(v),        \
+                           (uint64_t)(w))
 
 /* ---- memory -------------------------------------------------------------------------------------------- */
 
@@ -48,8 +50,9 @@ static bool grow(bun_memory *m, uint64_t n) {
     uint64_t size = m->size ? m->size : FIRST;
     while (size < m->used + n) size *= 2;
     if (size > MOST) return false;
-    long at = m->size ? call6(SYS_mremap, (long)m->address, (long)m->size, (long)size, MREMAP_MAYMOVE, 0, 0)
-                      : call6(SYS_mmap, 0, (long)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    long at =
+        m->size ? call6(SYS_mremap, (long)m->address, (long)m->size, (long)size, MREMAP_MAYMOVE, 0, 0)
+                : call6(SYS_mmap, 0, (long)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (at < 0 && at > -4096) return false;
     m->address = (uint64_t)at;
     m->size = size;
@@ -95,7 +98,8 @@ static bool put_node(bun_block *b, uint64_t handle, uint32_t parent) {
     node->parent = parent;
     node->hits = (uint32_t)CALL1(node_hits, handle);
     node->line = (int32_t)CALL1(node_line, handle);
-    return put_text(b, &node->name, (const char *)CALL1(node_name, handle)) && put_string(b, &node->file, handle);
+    return put_text(b, &node->name, (const char *)CALL1(node_name, handle)) &&
+           put_string(b, &node->file, handle);
 }
 
 /* Breadth first, as then what was put down already is the list of what there is to do. */
@@ -128,7 +132,8 @@ static uint32_t start_profiler(bun_block *b) {
 }
 
 static uint32_t stop_profiler(bun_block *b) {
-    if (CALL0(isolate) != b->isolate) { /* its VM has another global object now: what is of the old one may be gone */
+    if (CALL0(isolate) !=
+        b->isolate) { /* its VM has another global object now: what is of the old one may be gone */
         uint32_t error = start_profiler(b);
         uint64_t profile = error ? 0 : CALL2(profiler_stop, b->profiler, b->id);
         if (profile) CALL1(profile_delete, profile);

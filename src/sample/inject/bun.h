@@ -33,7 +33,8 @@ enum { BUN_HANDLE_WORDS = 32, BUN_SCOPE_WORDS = 16 };
     X(new_string, "_ZN2v86String11NewFromUtf8EPNS_7IsolateEPKcNS_13NewStringTypeEi")                         \
     X(string_length, "_ZNK2v86String10Utf8LengthEPNS_7IsolateE")                                             \
     X(string_write, "_ZNK2v86String9WriteUtf8EPNS_7IsolateEPciPii")                                          \
-    X(profiler_new, "_ZN2v811CpuProfiler3NewEPNS_7IsolateENS_22CpuProfilingNamingModeENS_23CpuProfilingLoggingModeE") \
+    X(profiler_new,                                                                                          \
+      "_ZN2v811CpuProfiler3NewEPNS_7IsolateENS_22CpuProfilingNamingModeENS_23CpuProfilingLoggingModeE")      \
     X(profiler_interval, "_ZN2v811CpuProfiler19SetSamplingIntervalEi")                                       \
     X(profiler_start, "_ZN2v811CpuProfiler5StartENS_5LocalINS_6StringEEENS_16CpuProfilingModeEbj")           \
     X(profiler_stop, "_ZN2v811CpuProfiler4StopEj")                                                           \
@@ -58,7 +59,7 @@ typedef struct bun_node {
     uint64_t handle; /* a v8::CpuProfileNode, gone by the time that this is read */
     uint32_t parent; /* of the root: 0 */
     uint32_t hits;
-    int32_t line; /* 0: none */
+    int32_t line;        /* 0: none */
     uint32_t name, file; /* where their texts begin, each with a NUL behind it */
 } bun_node;
 
@@ -68,7 +69,8 @@ typedef struct bun_memory {
 } bun_memory;
 
 typedef struct bun_block {
-    uint64_t async[BUN_HANDLE_WORDS], timer[BUN_HANDLE_WORDS]; /* the first word of each is the address of this block */
+    uint64_t async[BUN_HANDLE_WORDS],
+        timer[BUN_HANDLE_WORDS]; /* the first word of each is the address of this block */
     uint64_t scope[BUN_SCOPE_WORDS];
     bun_functions f;
     uint64_t entry;    /* the code */
