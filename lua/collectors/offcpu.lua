@@ -15,6 +15,7 @@ local function sampled(sampler)
       wakers = args.wakers,
       cpu = args.cpu,
       no_inherit = args.no_inherit,
+      slices = args.slices,
       unwind = args.unwind,
       stack = args.stack,
       inline = args.inline,
@@ -142,7 +143,7 @@ local function recorded(args)
   table.move({ "--", "sleep", args.duration }, 1, 3, #words + 1, words)
   local p, message, code = record(words, { unwind = args.unwind, stack = args.stack, pid = args.pid,
     read = { min_wait = args.min, max_wait = args.max, wait_states = args.state, lines = args.lines,
-      inline = args.inline, no_demangle = args.no_demangle } })
+      inline = args.inline, no_demangle = args.no_demangle, slices = args.slices } })
   if p then p:meta { collector = "offcpu", engine = "perf record, each sched:sched_switch" } end
   return p, message, code
 end
@@ -202,6 +203,7 @@ return fg.collector {
     { "inline", type = "boolean", help = "show inlined calls as frames (needs debug information)" },
     { "lines", type = "boolean", help = "keep source lines apart (needs debug information)" },
     { "no_demangle", type = "boolean", help = "names of C++ and Rust as the linker has them" },
+    fg.arg.slices(),
     fg.arg.output(),
   },
   engines = {

@@ -131,7 +131,9 @@ static int add_stack(reader *r, const fg__perf_sample *s, const uint32_t *frames
     if (err || !r->d.options->slices || s->time > INT64_MAX) return err;
     if (r->samples == 1) r->slice_column = is_counted(r) ? 1 : (size_t)s->attr->column;
     if (!values[r->slice_column]) return 0;
-    return fg__slices_add(&r->slices, p->ctx, (int64_t)s->time, id, values[r->slice_column]);
+    int64_t time = (int64_t)s->time, value = values[r->slice_column];
+    if (s->attr == r->d.waits.attr) return fg__slices_span(&r->slices, p->ctx, time - value, time, id, value);
+    return fg__slices_add(&r->slices, p->ctx, time, id, value);
 }
 
 /* Push the sample's frames, innermost first. */
@@ -156,12 +158,19 @@ static int end_wait(reader *r, uint32_t thread, uint64_t time) {
     return add_stack(r, &s, wait->frames, wait->n);
 }
 
+/* They begin where the first wait does, not where it ends. */
+static int begin_slices(reader *r, uint64_t time) {
+    if (!r->d.options->slices || time > INT64_MAX) return 0;
+    return fg__slices_add(&r->slices, r->d.p->ctx, (int64_t)time, 0, 0);
+}
+
 /* A thread leaves its CPU, and another one may come back with that: pushes the innermost frame. */
 static int leave(uint32_t *state, reader *r, const fg__perf_sample *s) {
     uint32_t id, next = fg__perf_who_is_next(&r->d, s);
     *state = fg__perf_wait_leaves(&r->d, s);
-    if (!r->first_time) r->first_time = s->time;
-    int err = next == FG__NONE ? 0 : end_wait(r, next, s->time);
+    int err = 0;
+    if (!r->first_time) err = begin_slices(r, r->first_time = s->time);
+    if (!err && next != FG__NONE) err = end_wait(r, next, s->time);
     if (err || *state == FG__STATE_GONE) return err;
     fg_frame frame = {.name = fg__wait_state_name(*state), .kind = FG_KIND_WAITING};
     err = fg_profile_frame(&id, r->d.p, &frame);

@@ -13,6 +13,7 @@ int fg__offcpu_open(fg__offcpu *s, const fg__offcpu_options *o) {
     uint32_t space;
     s->pidfd = -1;
     s->with_cpu = o->cpu;
+    s->sliced = o->slices;
     s->cpu_rate = o->base.rate > 0 ? o->base.rate : 99;
     int err = fg__wait_filter_set(&s->filter, ctx, o->min, o->max, o->states);
     if (!err && !o->base.pid) err = fg__fail(ctx, FG_EINVAL, "whose waiting? a process: --pid 4242");
@@ -29,6 +30,7 @@ int fg__offcpu_open(fg__offcpu *s, const fg__offcpu_options *o) {
 
 void fg__offcpu_close(fg__offcpu *s) {
     fg__watch_free(&s->watch);
+    fg__slices_free(&s->slices, s->base.ctx);
     fg__raws_free(s->base.ctx, &s->wakers);
     fg_free(s->base.ctx, s->looks);
     s->looks = NULL;
@@ -73,6 +75,13 @@ int fg__offcpu_thread(fg__waiting **out, fg__offcpu *s, uint32_t tid) {
 
 bool fg__offcpu_knows(const fg__offcpu *s, uint32_t tid) {
     return find_thread(s, tid) != NULL;
+}
+
+/* ---- counting ------------------------------------------------------------------------------------------ */
+
+int fg__offcpu_count(fg__offcpu *s, uint32_t stack, int64_t count, int64_t ns, int64_t from, int64_t to) {
+    fg__raws_count(&s->watch.raws, stack, count, ns);
+    return s->sliced ? fg__slices_span(&s->slices, s->base.ctx, from, to, stack, ns) : 0;
 }
 
 /* ---- finish -------------------------------------------------------------------------------------------- */
@@ -151,7 +160,7 @@ static int add_waker(fg__offcpu *s, fg__frames *frames, uint32_t id) {
     return fg__watch_word(&s->watch, frames, p, "woken by", FG_KIND_WAITING);
 }
 
-static int name_stack(fg__offcpu *s, fg__frames *frames, size_t i) {
+static int name_stack(fg__offcpu *s, fg__frames *frames, size_t i, uint32_t *id) {
     fg__raws *raws = &s->watch.raws;
     fg_profile *p = s->base.profile;
     const fg__raw_key *key = &raws->keys[i];
@@ -174,8 +183,10 @@ static int name_stack(fg__offcpu *s, fg__frames *frames, size_t i) {
         s->watch.truncated += raws->counts[i];
     err =
         fg__watch_word(&s->watch, frames, p, raws->names.bytes + raws->name_at[key->thread], FG_KIND_UNKNOWN);
-    return err ? err : fg__watch_add(&s->watch, frames, p, on ? cpu : off, NULL);
+    return err ? err : fg__watch_add(&s->watch, frames, p, on ? cpu : off, id);
 }
+
+enum { OFFCPU = 1, WALL = 3 }; /* value types: the default ones */
 
 static int add_types(fg__offcpu *s) {
     static const struct {
@@ -197,12 +208,17 @@ static int describe(fg__offcpu *s, const char *engine, double seconds) {
 
 int fg__offcpu_finish(fg__offcpu *s, const char *engine, double seconds) {
     fg__frames frames = {0};
-    int err = add_types(s);
-    for (size_t i = 0; i < s->watch.raws.n && !err; i++) err = name_stack(s, &frames, i);
-    if (!err) err = fg__offcpu_add_looks(s, &frames, seconds);
-    fg_free(s->base.ctx, frames.ids);
+    fg_ctx *ctx = s->base.ctx;
+    size_t n = s->watch.raws.n;
+    uint32_t *ids = s->sliced ? fg__calloc(ctx, n + s->look_n + 1, sizeof *ids) : NULL;
+    int err = s->sliced && !ids ? FG_ENOMEM : add_types(s);
+    for (size_t i = 0; i < n && !err; i++) err = name_stack(s, &frames, i, ids ? &ids[i] : NULL);
+    if (!err) err = fg__offcpu_add_looks(s, &frames, seconds, ids ? ids + n : NULL);
+    if (!err && ids) err = fg__slices_keep(&s->slices, s->base.profile, s->with_cpu ? WALL : OFFCPU, ids);
+    fg_free(ctx, frames.ids);
+    fg_free(ctx, ids);
     if (!err && !s->watch.raws.total)
-        err = fg__fail(s->base.ctx, FG_EEMPTY, "%s did not wait in a way that counts: nothing to draw",
+        err = fg__fail(ctx, FG_EEMPTY, "%s did not wait in a way that counts: nothing to draw",
                        fg_meta_text(s->base.profile, "target"));
     if (!err) err = fg__watch_quality(&s->watch, s->base.profile);
     return err ? err : describe(s, engine, seconds);

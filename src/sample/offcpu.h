@@ -21,6 +21,7 @@ typedef struct fg__offcpu_options {
     const char *const *states; /* those that count, by name; NULL: all do */
     bool wakers, cpu;          /* who ends the waits; CPU time of the same period as well */
     bool no_inherit;           /* leave out the processes that it starts */
+    bool slices;               /* keep what each slice of time gave */
     const char *unwind;        /* "fp" or "dwarf" */
     uint64_t stack;            /* bytes of it that are copied, with "dwarf" */
     fg__naming_options naming;
@@ -33,6 +34,7 @@ typedef struct fg__offcpu_options {
         {"wakers", FG__OPTION_BOOL, offsetof(fg__offcpu_options, wakers)},                                   \
         {"cpu", FG__OPTION_BOOL, offsetof(fg__offcpu_options, cpu)},                                         \
         {"no_inherit", FG__OPTION_BOOL, offsetof(fg__offcpu_options, no_inherit)},                           \
+        {"slices", FG__OPTION_BOOL, offsetof(fg__offcpu_options, slices)},                                   \
         {"unwind", FG__OPTION_TEXT, offsetof(fg__offcpu_options, unwind)},                                   \
         {"stack", FG__OPTION_SIZE, offsetof(fg__offcpu_options, stack)},                                     \
         FG__NAMING_ROWS(fg__offcpu_options, naming)
@@ -61,8 +63,9 @@ typedef struct fg__offcpu {
     uint32_t pid;
     int pidfd; /* readable when the process has ended; -1: not known */
     fg__wait_filter filter;
-    bool with_cpu;
+    bool with_cpu, sliced;
     double cpu_rate;
+    fg__slices slices; /* by raw stack, and behind these by look; only where they are asked for */
     fg__waiting *threads;
     size_t thread_n, thread_cap;
     fg__look *looks;
@@ -82,14 +85,22 @@ int fg__offcpu_thread(fg__waiting **out, fg__offcpu *s, uint32_t tid);
 /* Whether an event has told of a thread. */
 bool fg__offcpu_knows(const fg__offcpu *s, uint32_t tid);
 /*
+ * So many waits that count, or samples on a CPU, were in a raw stack for `ns` in all: between `from` and `to`, as far as is
+ * known (ns of CLOCK_MONOTONIC; the same: at that moment).
+ */
+int fg__offcpu_count(fg__offcpu *s, uint32_t stack, int64_t count, int64_t ns, int64_t from, int64_t to);
+/*
  * offcpu_look.c. Note how often each thread was switched, once events of them would be seen; and, with `stacks`, where
  * those wait that do.
  */
 int fg__offcpu_look(fg__offcpu *s, bool stacks);
 /* A thread of which nothing was seen is back: it waits since then where it was looked at. */
 void fg__offcpu_waited(fg__offcpu *s, fg__waiting *thread, uint64_t time);
-/* … and draw those that were not switched since: they have waited for so many seconds. */
-int fg__offcpu_add_looks(fg__offcpu *s, fg__frames *frames, double seconds);
+/*
+ * … and draw those that were not switched since: they have waited for so many seconds. ids[i], unless `ids` is NULL, is
+ * which stack of the profile look i is.
+ */
+int fg__offcpu_add_looks(fg__offcpu *s, fg__frames *frames, double seconds, uint32_t *ids);
 /* Frames for all raw stacks, the quality record, metadata. `engine`: how it was measured. */
 int fg__offcpu_finish(fg__offcpu *s, const char *engine, double seconds);
 

@@ -1,8 +1,12 @@
 /*
  * Off-CPU time by a BPF program (bpf/offcpu.bpf.c), which sums in the kernel: what it costs does not grow with how often
  * threads are switched, and nothing is copied but sums and stacks, at the end. It walks stacks by frame pointers.
+ *
+ * For slices of time the sums are read all the while: by how much one grew tells when, since a thread is in one wait at a
+ * time. What grew by more than has passed since the last reading began before it, by that much.
  */
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include "core/embedded.h"
@@ -18,12 +22,24 @@ static const fg__option rows[] = {FG__OFFCPU_ROWS, {NULL, 0, 0}};
 #include <bpf/libbpf.h>
 
 enum { PROGRAMS = 2 };
+static const double interval = 0.1, most_of_a_core = 1 / 30.0; /* of reading sums for slices */
+
+/* A wait of which there are sums. */
+typedef struct known {
+    struct offcpu_key key;
+    struct offcpu_sum sum; /* as it was read last */
+    uint32_t stack;        /* a raw one */
+} known;
 
 struct bpf_sampler {
     fg__offcpu off;
     struct bpf_object *object;
     struct bpf_link *links[PROGRAMS];
     int starts, sums, stacks; /* maps */
+    known *waits;
+    size_t wait_n, wait_cap;
+    fg__table by_key;
+    int64_t read; /* ns of CLOCK_MONOTONIC: when sums were read last */
 };
 
 /* ---- open ---------------------------------------------------------------------------------------------- */
@@ -110,16 +126,7 @@ static int open_bpf(fg__sampler *base, const void *given) {
                  : fg__offcpu_look(&s->off, false);
 }
 
-/* ---- run ----------------------------------------------------------------------------------------------- */
-
-static int run_bpf(fg__sampler *base) {
-    struct bpf_sampler *s = (struct bpf_sampler *)base;
-    double next = base->started;
-    while (!fg__offcpu_ended(&s->off) && fg__sampler_sleep(base, next += 0.1)) continue;
-    return 0;
-}
-
-/* ---- finish -------------------------------------------------------------------------------------------- */
+/* ---- sums ---------------------------------------------------------------------------------------------- */
 
 /* Append a stack to the addresses; how many there are of it. A frame pointer that was none leads nowhere. */
 static uint16_t read_stack(struct bpf_sampler *s, size_t at, uint64_t id) {
@@ -146,7 +153,7 @@ static int read_side(fg__raw_key *key, struct bpf_sampler *s, fg__raws *raws,
     return 0;
 }
 
-static int add_sum(struct bpf_sampler *s, const struct offcpu_key *of, const struct offcpu_sum *sum) {
+static int raw_stack(uint32_t *out, struct bpf_sampler *s, const struct offcpu_key *of) {
     fg_ctx *ctx = s->off.base.ctx;
     fg__raw_key key = {0}, waker = {0};
     uint32_t id = FG__NONE;
@@ -158,17 +165,46 @@ static int add_sum(struct bpf_sampler *s, const struct offcpu_key *of, const str
     }
     if (!err) err = read_side(&key, s, &s->off.watch.raws, &of->waiter);
     key.tag = fg__wait_state(of->state) | (id + 1) << FG__WAKER_SHIFT;
-    return err ? err
-               : fg__raws_add(ctx, &s->off.watch.raws, &key, s->off.addresses, (int64_t)sum->count,
-                              (int64_t)sum->ns);
+    return err ? err : fg__raws_find(out, ctx, &s->off.watch.raws, &key, s->off.addresses);
+}
+
+/* Valid until the next call. */
+static int known_wait(known **out, struct bpf_sampler *s, const struct offcpu_key *key) {
+    fg_ctx *ctx = s->off.base.ctx;
+    uint64_t hash = fg__hash(key, sizeof *key);
+    uint32_t id, stack;
+    for (uint32_t at = fg__table_first(&s->by_key, hash); (id = fg__table_id(&s->by_key, at)) != FG__NONE;
+         at = fg__table_next(&s->by_key, at)) {
+        *out = &s->waits[id];
+        if (memcmp(&(*out)->key, key, sizeof *key) == 0) return 0;
+    }
+    int err = raw_stack(&stack, s, key);
+    if (!err) err = fg__grow(ctx, &s->waits, &s->wait_cap, s->wait_n + 1, sizeof *s->waits);
+    if (!err) err = fg__table_add(ctx, &s->by_key, hash, (uint32_t)s->wait_n);
+    if (err) return err;
+    *out = &s->waits[s->wait_n++];
+    **out = (known){.key = *key, .stack = stack};
+    return 0;
+}
+
+/* What has been added since the last reading. */
+static int add_sum(struct bpf_sampler *s, const struct offcpu_key *key, struct offcpu_sum sum, int64_t now) {
+    known *wait;
+    int err = known_wait(&wait, s, key);
+    if (err || sum.ns < wait->sum.ns || sum.count <= wait->sum.count) return err;
+    int64_t ns = (int64_t)(sum.ns - wait->sum.ns), count = (int64_t)(sum.count - wait->sum.count);
+    wait->sum = sum;
+    return fg__offcpu_count(&s->off, wait->stack, count, ns, now - ns < s->read ? now - ns : s->read, now);
 }
 
 static int read_sums(struct bpf_sampler *s) {
     struct offcpu_key key;
     struct offcpu_sum sum;
+    int64_t now = fg__clock_ns(CLOCK_MONOTONIC);
     int err = 0;
     for (void *last = NULL; !err && bpf_map_get_next_key(s->sums, last, &key) == 0; last = &key)
-        if (bpf_map_lookup_elem(s->sums, &key, &sum) == 0) err = add_sum(s, &key, &sum);
+        if (bpf_map_lookup_elem(s->sums, &key, &sum) == 0) err = add_sum(s, &key, sum, now);
+    s->read = now;
     return err;
 }
 
@@ -179,12 +215,33 @@ static int read_starts(struct bpf_sampler *s) {
     uint64_t now = (uint64_t)fg__clock_ns(CLOCK_MONOTONIC);
     for (void *last = NULL; !err && bpf_map_get_next_key(s->starts, last, &id) == 0; last = &id) {
         if (bpf_map_lookup_elem(s->starts, &id, &start) || now < start.since) continue;
-        struct offcpu_sum sum = {now - start.since, 1};
-        if (fg__wait_counts(&s->off.filter, fg__wait_state(start.key.state), sum.ns))
-            err = add_sum(s, &start.key, &sum);
+        uint64_t ns = now - start.since;
+        known *wait;
+        if (!fg__wait_counts(&s->off.filter, fg__wait_state(start.key.state), ns)) continue;
+        err = known_wait(&wait, s, &start.key);
+        if (!err)
+            err = fg__offcpu_count(&s->off, wait->stack, 1, (int64_t)ns, (int64_t)start.since, (int64_t)now);
     }
     return err;
 }
+
+/* ---- run ----------------------------------------------------------------------------------------------- */
+
+static int run_bpf(fg__sampler *base) {
+    struct bpf_sampler *s = (struct bpf_sampler *)base;
+    double next = (double)s->off.began / 1e9; /* where slices begin */
+    int err = 0;
+    s->read = (int64_t)s->off.began;
+    while (!err && !fg__offcpu_ended(&s->off) && fg__sampler_sleep(base, next)) {
+        double start = fg__loop_now();
+        if (s->off.sliced) err = read_sums(s);
+        double now = fg__loop_now();
+        next = fmax(next + interval, now + (now - start) / most_of_a_core);
+    }
+    return err;
+}
+
+/* ---- finish -------------------------------------------------------------------------------------------- */
 
 static void read_lost(struct bpf_sampler *s) {
     struct bpf_map *map = bpf_object__find_map_by_name(s->object, ".bss");
@@ -218,6 +275,8 @@ static void close_bpf(fg__sampler *base) {
     detach(s);
     bpf_object__close(s->object);
     s->object = NULL;
+    fg_free(base->ctx, s->waits);
+    fg_free(base->ctx, s->by_key.slots);
     fg__offcpu_close(&s->off);
 }
 

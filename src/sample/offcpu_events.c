@@ -136,13 +136,13 @@ static int on_leave(struct events_sampler *s, const fg__record *record) {
     return stack_of(&thread->stack, s, &s->switches, record, &sample, state);
 }
 
-static void end_wait(struct events_sampler *s, fg__waiting *thread, uint64_t time) {
-    fg__raws *raws = &s->off.watch.raws;
-    if (thread->stack == FG__NONE || time < thread->since) return;
+static int end_wait(struct events_sampler *s, fg__waiting *thread, uint64_t time) {
+    uint32_t stack = thread->stack;
+    if (stack == FG__NONE || time < thread->since) return 0;
     uint64_t ns = time - thread->since;
-    if (fg__wait_counts(&s->off.filter, raws->keys[thread->stack].tag, ns))
-        fg__raws_count(raws, thread->stack, 1, (int64_t)ns);
     thread->stack = FG__NONE;
+    if (!fg__wait_counts(&s->off.filter, s->off.watch.raws.keys[stack].tag, ns)) return 0;
+    return fg__offcpu_count(&s->off, stack, 1, (int64_t)ns, (int64_t)thread->since, (int64_t)time);
 }
 
 static int on_switch(void *user, const fg__record *record) {
@@ -155,8 +155,7 @@ static int on_switch(void *user, const fg__record *record) {
     int err = fg__offcpu_thread(&thread, &s->off, record->tid);
     if (err) return err;
     if (!known) fg__offcpu_waited(&s->off, thread, record->time);
-    end_wait(s, thread, record->time);
-    return 0;
+    return end_wait(s, thread, record->time);
 }
 
 static int on_tick(void *user, const fg__record *record) {
@@ -169,8 +168,8 @@ static int on_tick(void *user, const fg__record *record) {
         return 0;
     }
     int err = stack_of(&id, s, &s->clock, record, &sample, FG__STATE_ON_CPU);
-    if (!err) fg__raws_count(&s->off.watch.raws, id, 1, (int64_t)sample.period);
-    return err;
+    int64_t time = (int64_t)record->time;
+    return err ? err : fg__offcpu_count(&s->off, id, 1, (int64_t)sample.period, time, time);
 }
 
 static int drain(struct events_sampler *s) {
@@ -200,9 +199,9 @@ static int finish_events(fg__sampler *base) {
     int err = drain(s);
     fg__events_close(&s->switches);
     fg__events_close(&s->clock);
-    if (err) return err;
     /* who waits still has waited until now */
-    for (size_t i = 0; i < s->off.thread_n; i++) end_wait(s, &s->off.threads[i], now);
+    for (size_t i = 0; i < s->off.thread_n && !err; i++) err = end_wait(s, &s->off.threads[i], now);
+    if (err) return err;
     int n = snprintf(engine, sizeof engine, "perf_event_open, each sched:sched_switch");
     if (s->off.with_cpu)
         snprintf(engine + n, sizeof engine - (size_t)n, " and cpu-clock, %g Hz", s->off.cpu_rate);

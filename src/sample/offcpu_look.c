@@ -159,6 +159,7 @@ int fg__offcpu_look(fg__offcpu *s, bool stacks) {
     double until = fg__loop_now() + first_look;
     snprintf(path, sizeof path, "/proc/%u/task", s->pid);
     s->began = (uint64_t)fg__clock_ns(CLOCK_MONOTONIC);
+    if (s->sliced) err = fg__slices_add(&s->slices, s->base.ctx, (int64_t)s->began, 0, 0); /* the first */
     DIR *folder = opendir(path);
     for (struct dirent *entry; !err && folder && (entry = readdir(folder));) {
         uint32_t tid = (uint32_t)strtoul(entry->d_name, NULL, 10), stack = FG__NONE;
@@ -184,7 +185,7 @@ void fg__offcpu_waited(fg__offcpu *s, fg__waiting *thread, uint64_t time) {
 
 /* ---- waits --------------------------------------------------------------------------------------------- */
 
-static int add_wait(fg__offcpu *s, fg__frames *frames, uint32_t tid, uint32_t state, int64_t ns) {
+static int add_wait(fg__offcpu *s, fg__frames *frames, uint32_t tid, uint32_t state, int64_t ns, uint32_t *id) {
     fg_profile *p = s->base.profile;
     const int64_t values[] = {1, ns, 0, ns};
     uint32_t name;
@@ -196,7 +197,7 @@ static int add_wait(fg__offcpu *s, fg__frames *frames, uint32_t tid, uint32_t st
     if (err) return err;
     const char *thread = s->watch.raws.names.bytes + s->watch.raws.name_at[name];
     err = fg__watch_word(&s->watch, frames, p, thread, FG_KIND_UNKNOWN);
-    return err ? err : fg__watch_add(&s->watch, frames, p, values, NULL);
+    return err ? err : fg__watch_add(&s->watch, frames, p, values, id);
 }
 
 /* It is said where it is much of the picture. */
@@ -210,18 +211,21 @@ static int note_earlier(fg__offcpu *s) {
                            (long long)s->earlier, s->earlier == 1 ? "" : "s");
 }
 
-int fg__offcpu_add_looks(fg__offcpu *s, fg__frames *frames, double seconds) {
-    uint64_t ns = (uint64_t)(seconds * 1e9);
-    int64_t added = 0;
+int fg__offcpu_add_looks(fg__offcpu *s, fg__frames *frames, double seconds, uint32_t *ids) {
+    int64_t ns = (int64_t)(seconds * 1e9), started = (int64_t)(s->base.started * 1e9), added = 0;
     int err = 0;
+    if (ids) err = fg__slices_add(&s->slices, s->base.ctx, started + ns, 0, 0); /* the last slice ends there */
     for (size_t i = 0; i < s->look_n && !err; i++) {
         const fg__look *look = &s->looks[i];
         uint32_t state = fg__offcpu_knows(s, look->tid) || switches_of(s, look->tid) != look->switches
                              ? FG__STATE_GONE
                              : state_of(s, look->tid);
         if (state == FG__STATE_GONE || state == FG__STATE_RUNNABLE) continue; /* it had a CPU all the time */
-        if (!fg__wait_counts(&s->filter, state, ns)) continue;
-        err = add_wait(s, frames, look->tid, state, (int64_t)ns);
+        if (!fg__wait_counts(&s->filter, state, (uint64_t)ns)) continue;
+        err = add_wait(s, frames, look->tid, state, ns, ids ? &ids[i] : NULL);
+        if (!err && ids)
+            err = fg__slices_span(&s->slices, s->base.ctx, started, started + ns,
+                                  (uint32_t)(s->watch.raws.n + i), ns);
         added++;
     }
     s->watch.raws.total += added;
