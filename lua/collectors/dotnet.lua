@@ -54,6 +54,7 @@ local function sample(args)
   local p
   p, message, code = fg.sample {
     sampler = "dotnet", pid = pid, socket = socket, duration = args.duration, wall = args.wall, threads = args.threads,
+    slices = args.slices,
   }
   if p and p:total() == 0 then
     return nil, ("process %d took no CPU time while it was watched: drive load and try again, or --wall shows what its "
@@ -77,7 +78,7 @@ end
 local function read_trace(file, args)
   for _, path in ipairs { file, file .. ".nettrace", (file:gsub("%.nettrace$", "") .. ".speedscope.json") } do
     if exists(path) then
-      return fg.read(path, { tid = args.threads })
+      return fg.read(path, { tid = args.threads, slices = args.slices })
     end
   end
   return nil, "dotnet-trace wrote no trace", "IO"
@@ -117,6 +118,7 @@ return fg.collector {
     { "wall", type = "boolean", help = "time by the clock on the wall, waiting included; otherwise CPU time" },
     { "threads", type = "boolean", help = "a tower for each thread" },
     { "raw", type = "boolean", help = "names as the runtime has them" },
+    fg.arg.slices(),
     fg.arg.output(),
   },
   engines = {

@@ -330,7 +330,7 @@ typedef struct fg__slices {
     bool given_up;
 } fg__slices;
 int fg__slices_add(fg__slices *s, fg_ctx *ctx, int64_t time, uint32_t id, int64_t value);
-/* The value is spread evenly over the time from `from` to `to`. */
+/* The value is spread evenly over the time from `from` to `to`; where that is none, it is of that moment. */
 int fg__slices_span(fg__slices *s, fg_ctx *ctx, int64_t from, int64_t to, uint32_t id, int64_t value);
 /* Make it the profile's log, if it is long enough for one. What is left is freed by fg__slices_free, always. */
 int fg__slices_keep(fg__slices *s, fg_profile *p, size_t type, const uint32_t *ids);

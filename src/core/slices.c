@@ -85,7 +85,8 @@ int fg__slices_span(fg__slices *s, fg_ctx *ctx, int64_t from, int64_t to, uint32
     if (!err) err = fg__slices_add(s, ctx, to, id, 0); /* slices are as long now as they need to be */
     double span = to > from ? (double)(since(s, to) - since(s, from)) : 0;
     int64_t given = 0, at = from;
-    while (!err && !s->given_up && at < to) {
+    if (err || s->given_up) return err;
+    do {
         uint64_t next = (since(s, at) / s->length + 1) * s->length;
         bool last = next >= since(s, to);
         int64_t until = last ? to : (int64_t)((uint64_t)s->origin + next);
@@ -94,7 +95,7 @@ int fg__slices_span(fg__slices *s, fg_ctx *ctx, int64_t from, int64_t to, uint32
         err = fg__slices_add(s, ctx, at, id, sum - given);
         given = sum;
         at = until;
-    }
+    } while (!err && !s->given_up && at < to);
     return err;
 }
 

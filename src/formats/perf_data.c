@@ -168,8 +168,8 @@ static int begin_slices(reader *r, uint64_t time) {
 static int leave(uint32_t *state, reader *r, const fg__perf_sample *s) {
     uint32_t id, next = fg__perf_who_is_next(&r->d, s);
     *state = fg__perf_wait_leaves(&r->d, s);
-    int err = 0;
-    if (!r->first_time) err = begin_slices(r, r->first_time = s->time);
+    int err = r->first_time ? 0 : begin_slices(r, s->time);
+    if (!r->first_time) r->first_time = s->time;
     if (!err && next != FG__NONE) err = end_wait(r, next, s->time);
     if (err || *state == FG__STATE_GONE) return err;
     fg_frame frame = {.name = fg__wait_state_name(*state), .kind = FG_KIND_WAITING};

@@ -21,7 +21,7 @@ static const int64_t same_clock = 5000000000;
 struct options {
     fg__sample_options common;
     const char *socket;
-    bool wall, threads;
+    bool wall, threads, slices;
 };
 
 struct dotnet {
@@ -38,8 +38,9 @@ struct dotnet {
     dn_clocks clocks;
     dn_cpu cpu;
     fg__tally tally;
-    int64_t shift; /* from the clock of the trace to ours */
-    int64_t last;  /* the newest sample */
+    fg__slices slices; /* only where they are asked for */
+    int64_t shift;     /* from the clock of the trace to ours */
+    int64_t last;      /* the newest sample */
     int64_t samples, begun, own_cpu;
     double ended;
 };
@@ -65,6 +66,7 @@ static int dotnet_open(fg__sampler *s, const void *options) {
     if (!err) err = fg_profile_add_type(s->profile, "samples", "count");
     if (!err) err = fg_profile_add_type(s->profile, dn->options.wall ? "wall" : "cpu", "nanoseconds");
     dn->options.socket = NULL; /* it was the caller's */
+    if (dn->options.slices) dn->cpu.slices = &dn->slices;
     return err;
 }
 
@@ -140,8 +142,10 @@ static int on_sample(void *user, const fg__nettrace_sample *s) {
     if (time > dn->last) dn->last = time;
     if (!dn->options.wall) return see(dn, thread, time, s->stack);
     int64_t passed = before == INT64_MIN ? fg__nettrace_head_of(dn->trace).period : time - before;
-    return fg__tally_add(dn->s.ctx, &dn->tally, dn->options.threads ? s->thread : 0, s->stack, 1,
-                         passed > 0 ? passed : 0);
+    if (passed < 0) passed = 0;
+    err = fg__tally_add(dn->s.ctx, &dn->tally, dn->options.threads ? s->thread : 0, s->stack, 1, passed);
+    if (err || !dn->options.slices) return err;
+    return fg__slices_add(&dn->slices, dn->s.ctx, time, dn_slice_row(dn->tally.latest), passed);
 }
 
 static int share(struct dotnet *dn) {
@@ -179,6 +183,8 @@ static int dotnet_run(fg__sampler *s) {
     fg_read_options options = {.size = sizeof options, .name = "the .NET runtime", .max_input = STREAM_MAX};
     dn->begun = fg__clock_ns(CLOCK_MONOTONIC);
     int err = dn_clocks_read(&dn->clocks, s->ctx, &dn->threads);
+    if (!err && dn->options.slices)
+        err = fg__slices_add(&dn->slices, s->ctx, dn->begun, 0, 0); /* the first */
     if (!err) err = dn_collect(&dn->session, s->ctx, dn->fd, s->stop_fd, dn->options.common.pid);
     if (!err) err = fg__in_open_pull(&dn->in, s->ctx, pull, dn, &options);
     if (err) return err;
@@ -206,33 +212,60 @@ static int thread_frame(uint32_t *out, struct dotnet *dn, uint64_t id, bool samp
     return fg_profile_frame(out, dn->s.profile, &frame);
 }
 
-/* CPU time after a thread's last sample; that of threads of the runtime's own, which run no managed code; ours. */
-static int add_rest(struct dotnet *dn, dn_thread *thread) {
+/* CPU time after a thread's last sample. */
+static int add_owed(struct dotnet *dn, const dn_thread *thread) {
+    fg_ctx *ctx = dn->s.ctx;
+    int err = fg__tally_add(ctx, &dn->tally, dn->options.threads ? thread->id : 0, thread->last_stack, 0,
+                            thread->owed);
+    if (err || !dn->options.slices) return err;
+    return fg__slices_span(&dn->slices, ctx, thread->seen, (int64_t)(dn->ended * 1e9),
+                           dn_slice_row(dn->tally.latest), thread->owed);
+}
+
+/*
+ * What is left: CPU time after a thread's last sample; that of threads of the runtime's own, which run no managed code,
+ * of which *id becomes the stack; ours.
+ */
+static int add_rest(struct dotnet *dn, dn_thread *thread, uint32_t *id) {
     fg__sampler *s = &dn->s;
     int64_t period = fg__nettrace_head_of(dn->trace).period;
     if (thread->observer) {
         dn->own_cpu += thread->total;
         return 0;
     }
-    if (thread->seen != INT64_MIN && thread->owed > 0)
-        return fg__tally_add(s->ctx, &dn->tally, dn->options.threads ? thread->id : 0, thread->last_stack, 0,
-                             thread->owed);
+    if (thread->seen != INT64_MIN && thread->owed > 0) return add_owed(dn, thread);
     if (thread->seen != INT64_MIN || !thread->total) return 0;
     uint32_t frame;
     int64_t values[] = {thread->total / period, thread->total};
     int err = thread_frame(&frame, dn, thread->id, false);
-    return err ? err : fg_profile_add(s->profile, &frame, 1, values);
+    return err ? err : fg__stack_put(s->profile, &frame, 1, values, id);
 }
 
-static int add_stacks(struct dotnet *dn) {
+static int add_stacks(struct dotnet *dn, uint32_t *ids) {
     int err = 0;
     for (size_t i = 0; i < dn->tally.n && !err; i++) {
         const fg__tally_row *row = &dn->tally.rows[i];
         int64_t values[] = {row->count, row->value};
         uint32_t prefix;
         err = thread_frame(&prefix, dn, row->thread, true);
-        if (!err) err = fg__nettrace_add(dn->trace, dn->s.profile, prefix, row->stack, values, NULL);
+        if (!err)
+            err =
+                fg__nettrace_add(dn->trace, dn->s.profile, prefix, row->stack, values, &ids[dn_slice_row(i)]);
     }
+    return err;
+}
+
+static int add_all(struct dotnet *dn) {
+    fg_ctx *ctx = dn->s.ctx;
+    size_t n = 2 * (dn->tally.n + dn->threads.count + 1); /* each thread may add a row */
+    uint32_t *ids = fg__no_ids(ctx, n);
+    if (!ids) return FG_ENOMEM;
+    int err = dn->options.slices ? fg__slices_add(&dn->slices, ctx, (int64_t)(dn->ended * 1e9), 0, 0) : 0;
+    for (size_t i = 0; i < dn->threads.count && !err && !dn->options.wall; i++)
+        err = add_rest(dn, &dn->threads.at[i], &ids[dn_slice_thread(i)]);
+    if (!err) err = add_stacks(dn, ids);
+    if (!err && dn->options.slices) err = fg__slices_keep(&dn->slices, dn->s.profile, 1, ids);
+    fg_free(ctx, ids);
     return err;
 }
 
@@ -261,9 +294,7 @@ static int dotnet_finish(fg__sampler *s) {
     if (period <= 0) return fg__fail(s->ctx, FG_EEMPTY, "the .NET runtime sent nothing before it was gone");
     int err = match(dn, INT64_MAX);
     if (!err) err = share(dn);
-    for (size_t i = 0; i < dn->threads.count && !err && !dn->options.wall; i++)
-        err = add_rest(dn, &dn->threads.at[i]);
-    if (!err) err = add_stacks(dn);
+    if (!err) err = add_all(dn);
     return err ? err : describe(dn);
 }
 
@@ -278,12 +309,14 @@ static void dotnet_close(fg__sampler *s) {
     dn_threads_free(s->ctx, &dn->threads);
     dn_cpu_free(s->ctx, &dn->cpu);
     fg__tally_free(s->ctx, &dn->tally);
+    fg__slices_free(&dn->slices, s->ctx);
 }
 
 static const fg__option options[] = {FG__SAMPLE_ROWS,
                                      {"socket", FG__OPTION_TEXT, offsetof(struct options, socket)},
                                      {"wall", FG__OPTION_BOOL, offsetof(struct options, wall)},
                                      {"threads", FG__OPTION_BOOL, offsetof(struct options, threads)},
+                                     {"slices", FG__OPTION_BOOL, offsetof(struct options, slices)},
                                      {NULL, FG__OPTION_TEXT, 0}};
 
 const fg__sampler_kind fg__dotnet_sampler = {

@@ -92,7 +92,8 @@ typedef struct dn_cell {
 } dn_cell;
 
 typedef struct dn_span {
-    size_t thread;     /* its place in dn_threads */
+    size_t thread; /* its place in dn_threads */
+    int64_t from, until;
     int64_t cpu, late; /* CPU time of the stretch; that of some before, in which nothing was seen */
     size_t first, n;   /* cells */
 } dn_span;
@@ -113,8 +114,17 @@ typedef struct dn_cpu {
     dn_place *places;
     size_t place_count, place_cap;
     fg__table index;
-    double counted; /* sightings on a CPU that are still to be given to a stack */
+    double counted;     /* sightings on a CPU that are still to be given to a stack */
+    fg__slices *slices; /* by dn_slice_…; NULL: nobody asked for them */
 } dn_cpu;
+
+/* As what slices know a row of the tally, and as what a thread for which no stack has been seen so far. */
+static inline uint32_t dn_slice_row(size_t row) {
+    return (uint32_t)row * 2;
+}
+static inline uint32_t dn_slice_thread(size_t place) {
+    return (uint32_t)place * 2 + 1;
+}
 
 /* Bring together what was seen of all threads before `time`. */
 int dn_cpu_match(dn_cpu *cpu, fg_ctx *ctx, const fg__nettrace *trace, dn_threads *threads, int64_t time);

@@ -68,13 +68,22 @@ static int match_stretch(dn_cpu *cpu, fg_ctx *ctx, const fg__nettrace *trace, dn
                          dn_stretch stretch) {
     int err = 0;
     dn_thread *thread = &threads->at[i];
-    dn_span span = {.thread = i, .cpu = stretch.cpu, .late = thread->owed, .first = cpu->cell_count};
+    dn_span span = {.thread = i,
+                    .from = stretch.from == INT64_MIN ? stretch.until - stretch.cpu : stretch.from,
+                    .until = stretch.until,
+                    .cpu = stretch.cpu,
+                    .late = thread->owed,
+                    .first = cpu->cell_count};
     for (; thread->sighting_at < thread->sighting_count && !err; thread->sighting_at++) {
         dn_sighting s = thread->sightings[thread->sighting_at];
         if (s.time >= stretch.until) break;
         err = stretch.cpu ? add_cell(cpu, ctx, trace, &span, s.stack) : add_idle(cpu, ctx, trace, s.stack);
     }
-    if (!err && span.n == 0) thread->owed += stretch.cpu;
+    if (!err && span.n == 0) {
+        thread->owed += stretch.cpu;
+        if (cpu->slices && stretch.cpu && thread->seen == INT64_MIN)
+            err = fg__slices_span(cpu->slices, ctx, span.from, span.until, dn_slice_thread(i), stretch.cpu);
+    }
     if (err || span.n == 0) return err;
     err = fg__grow(ctx, &cpu->spans, &cpu->span_cap, cpu->span_count + 1, sizeof *cpu->spans);
     if (err) return err;
@@ -199,6 +208,9 @@ static int divide(dn_cpu *cpu, fg_ctx *ctx, fg__tally *tally, const dn_span *spa
         int64_t count = (int64_t)fmin(floor(cpu->counted), cell->n);
         cpu->counted -= (double)count;
         if (value) err = fg__tally_add(ctx, tally, thread, cell->stack, count, value);
+        if (!err && value && cpu->slices)
+            err = fg__slices_span(cpu->slices, ctx, span->from, span->until, dn_slice_row(tally->latest),
+                                  value);
     }
     return err;
 }

@@ -185,7 +185,8 @@ void fg__offcpu_waited(fg__offcpu *s, fg__waiting *thread, uint64_t time) {
 
 /* ---- waits --------------------------------------------------------------------------------------------- */
 
-static int add_wait(fg__offcpu *s, fg__frames *frames, uint32_t tid, uint32_t state, int64_t ns, uint32_t *id) {
+static int add_wait(fg__offcpu *s, fg__frames *frames, uint32_t tid, uint32_t state, int64_t ns,
+                    uint32_t *id) {
     fg_profile *p = s->base.profile;
     const int64_t values[] = {1, ns, 0, ns};
     uint32_t name;
@@ -214,7 +215,8 @@ static int note_earlier(fg__offcpu *s) {
 int fg__offcpu_add_looks(fg__offcpu *s, fg__frames *frames, double seconds, uint32_t *ids) {
     int64_t ns = (int64_t)(seconds * 1e9), started = (int64_t)(s->base.started * 1e9), added = 0;
     int err = 0;
-    if (ids) err = fg__slices_add(&s->slices, s->base.ctx, started + ns, 0, 0); /* the last slice ends there */
+    if (ids)
+        err = fg__slices_add(&s->slices, s->base.ctx, started + ns, 0, 0); /* the last slice ends there */
     for (size_t i = 0; i < s->look_n && !err; i++) {
         const fg__look *look = &s->looks[i];
         uint32_t state = fg__offcpu_knows(s, look->tid) || switches_of(s, look->tid) != look->switches

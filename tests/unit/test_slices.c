@@ -95,6 +95,10 @@ static void a_span_is_spread_over_its_slices(void **state) {
         sum += s.entries[i].value;
     }
     assert_int_equal(sum, 950);
+    assert_int_equal(fg__slices_span(&s, ctx, 420 * MS, 420 * MS, 1, 7), 0);
+    assert_int_equal(s.n, 11);
+    assert_int_equal(s.entries[10].run, 4);
+    assert_int_equal(s.entries[10].value, 7);
     fg__slices_free(&s, ctx);
 }
 
