@@ -100,7 +100,7 @@ local function stop_all(threads, how, options)
   if #parts == 0 then
     return nil, "the profile is empty: give the process something to do while it is profiled, and try again", "EMPTY"
   end
-  local whole = #parts > 1 and profile.merge(table.unpack(parts)) or parts[1]
+  local whole = #parts > 1 and profile.merge_threads(table.unpack(parts)) or parts[1]
   if ended > 0 then
     whole:note(("%d worker thread%s ended while they were profiled: their part is missing"):format(ended,
       ended > 1 and "s" or ""))
@@ -142,8 +142,7 @@ end
 -- @tparam[opt=100] integer options.interval_us time between two samples, in microseconds; of Bun: 1000
 -- @tparam[opt=true] boolean options.workers Node's worker threads as well
 -- @tparam[opt=false] boolean options.threads a tower for each thread
--- @tparam[opt=false] boolean options.slices keep what each slice of time gave (Profile:slices), of a program that has
---   one thread
+-- @tparam[opt=false] boolean options.slices keep what each slice of time gave (Profile:slices); not with `threads`
 -- @treturn Profile|nil nil, message, code; "EMPTY" where nothing was done meanwhile, "UNSUPPORTED" where a Bun
 --   answers nothing, as it does not get back to its event loop. After Ctrl-C: what came until then
 -- @usage local p = assert(fg.devtools.cpu(session, { duration = "10s" }))

@@ -130,7 +130,30 @@ static int check_summable(fg_profile *const *profiles, size_t n) {
     return 0;
 }
 
-int fg_profile_merge(fg_profile **out, fg_profile *const *profiles, size_t n) {
+/* Where the slices of all begin and end, if all of them know when they were. */
+static bool time_of_all(int64_t time[2], fg_profile *const *profiles, size_t n) {
+    memcpy(time, profiles[0]->slice_time, sizeof profiles[0]->slice_time);
+    for (size_t i = 0; i < n; i++) {
+        const fg_profile *p = profiles[i];
+        if (p->slice_time[0] >= p->slice_time[1] || p->slice_type != profiles[0]->slice_type) return false;
+        if (p->slice_time[0] < time[0]) time[0] = p->slice_time[0];
+        if (p->slice_time[1] > time[1]) time[1] = p->slice_time[1];
+    }
+    return true;
+}
+
+static int merge_stacks(fg_profile *p, const fg_profile *from, fg__slices *slices) {
+    int column[FG_MAX_TYPES];
+    for (size_t t = 0; t < from->type_count; t++) column[t] = find_column(p, fg_profile_type(from, t));
+    uint32_t *ids = slices ? fg__no_ids(p->ctx, from->stack_count) : NULL;
+    int err = slices && !ids ? FG_ENOMEM : fg__stacks_import(p, from, NULL, column, 1, FG__NONE, ids);
+    if (!err && slices) err = fg__slices_gather(slices, p->ctx, from, ids);
+    fg_free(p->ctx, ids);
+    return err;
+}
+
+/* `slices`: NULL where they are not to be summed. */
+static int merge(fg_profile **out, fg_profile *const *profiles, size_t n, fg__slices *slices) {
     if (n == 0) return FG_EINVAL;
     int err = check_summable(profiles, n);
     if (err) return err;
@@ -141,13 +164,25 @@ int fg_profile_merge(fg_profile **out, fg_profile *const *profiles, size_t n) {
         err = add_columns(p, profiles[i]);
         if (!err) err = merge_meta(p, profiles[i]);
     }
-    for (size_t i = 0; i < n && !err; i++) {
-        int column[FG_MAX_TYPES];
-        for (size_t t = 0; t < profiles[i]->type_count; t++)
-            column[t] = find_column(p, fg_profile_type(profiles[i], t));
-        err = fg__stacks_import(p, profiles[i], NULL, column, 1, FG__NONE, NULL);
-    }
+    for (size_t i = 0; i < n && !err; i++) err = merge_stacks(p, profiles[i], slices);
+    if (!err && slices) err = fg__slices_keep(slices, p, profiles[0]->slice_type, NULL);
     return finish(out, p, err);
+}
+
+int fg_profile_merge(fg_profile **out, fg_profile *const *profiles, size_t n) {
+    return merge(out, profiles, n, NULL);
+}
+
+int fg__profile_merge_threads(fg_profile **out, fg_profile *const *profiles, size_t n) {
+    fg__slices slices = {0};
+    int64_t time[2];
+    if (n == 0 || !time_of_all(time, profiles, n)) return merge(out, profiles, n, NULL);
+    fg_ctx *ctx = profiles[0]->ctx;
+    int err = fg__slices_add(&slices, ctx, time[0], 0, 0);
+    if (!err) err = fg__slices_add(&slices, ctx, time[1], 0, 0);
+    if (!err) err = merge(out, profiles, n, &slices);
+    fg__slices_free(&slices, ctx);
+    return err;
 }
 
 int fg_profile_select(fg_profile **out, fg_profile *from, size_t type) {

@@ -209,6 +209,8 @@ struct fg_profile {
         runs[2]; /* of before and of after; {0, 0}: no diff, or of two profiles. Or whole slices of time: */
     int64_t slice_length[2]; /* ns; of a diff, of each side. 0: parts are runs */
     size_t slice_type;       /* the value type that slices have; of a diff, both columns */
+    int64_t
+        slice_time[2]; /* ns: when the first began, and the last moment; {0, 0}: not known, as of a file */
 
     struct fg__tree *tree; /* NULL until asked for; dropped by each change */
 };
@@ -335,6 +337,13 @@ int fg__slices_span(fg__slices *s, fg_ctx *ctx, int64_t from, int64_t to, uint32
 /* Make it the profile's log, if it is long enough for one. What is left is freed by fg__slices_free, always. */
 int fg__slices_keep(fg__slices *s, fg_profile *p, size_t type, const uint32_t *ids);
 void fg__slices_free(fg__slices *s, fg_ctx *ctx);
+/*
+ * Add what a profile has, by time: its slices, or, where it was too short for any, all of its values over its time.
+ * `ids`: what its stacks are called here.
+ */
+int fg__slices_gather(fg__slices *s, fg_ctx *ctx, const fg_profile *from, const uint32_t *ids);
+/* The sum of profiles whose slices tell time by the same clock, slices included, where all of them know it. */
+int fg__profile_merge_threads(fg_profile **out, fg_profile *const *profiles, size_t n);
 
 /*
  * What is known of the noise of a diff, from best to worst. margins[node] is half the width of the interval of the change

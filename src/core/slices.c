@@ -103,6 +103,9 @@ int fg__slices_keep(fg__slices *s, fg_profile *p, size_t type, const uint32_t *i
     if (s->given_up)
         return fg_profile_note(p, "there are too many different stacks to keep what each slice of time gave");
     size_t whole = s->length ? (size_t)(since(s, s->end) / s->length) : 0, kept = 0;
+    p->slice_type = type;
+    p->slice_time[0] = s->origin;
+    p->slice_time[1] = s->end;
     if (whole < FG__SLICES_LEAST) return 0;
     for (size_t i = 0; i < s->n; i++) {
         fg__part entry = s->entries[i];
@@ -116,10 +119,24 @@ int fg__slices_keep(fg__slices *s, fg_profile *p, size_t type, const uint32_t *i
     p->part_cap = s->cap;
     p->runs[0] = (uint32_t)whole;
     p->slice_length[0] = (int64_t)s->length;
-    p->slice_type = type;
     s->entries = NULL;
     s->n = s->cap = 0;
     return 0;
+}
+
+int fg__slices_gather(fg__slices *s, fg_ctx *ctx, const fg_profile *from, const uint32_t *ids) {
+    const int64_t *values = from->values[from->slice_type], *time = from->slice_time;
+    int err = 0;
+    if (!fg_profile_slices(from, NULL))
+        for (size_t i = 0; i < from->stack_count && !err; i++)
+            if (ids[i] != FG__NONE) err = fg__slices_span(s, ctx, time[0], time[1], ids[i], values[i]);
+    for (size_t i = 0; i < from->part_count && !err; i++) {
+        const fg__part *part = &from->parts[i];
+        if (ids[part->stack] == FG__NONE) continue;
+        int64_t at = time[0] + (int64_t)part->run * from->slice_length[0];
+        err = fg__slices_span(s, ctx, at, at + from->slice_length[0], ids[part->stack], part->value);
+    }
+    return err;
 }
 
 void fg__slices_free(fg__slices *s, fg_ctx *ctx) {

@@ -51,7 +51,7 @@ static int sort_samples(cpuprofile *c) {
     qsort(sorted, c->sample_count, sizeof *sorted, by_time);
     for (size_t i = 0; i < c->sample_count; i++) {
         c->samples[i] = sorted[i].id;
-        c->deltas[i] = i ? sorted[i].at - sorted[i - 1].at : 0;
+        c->deltas[i] = i ? sorted[i].at - sorted[i - 1].at : sorted[i].at;
     }
     fg_free(c->ctx, sorted);
     return 0;
@@ -124,11 +124,17 @@ static int64_t first_time(const cpuprofile *c) {
     return rest > 0 && rest < 1e18 ? llround(rest) : c->deltas[0] > 0 ? c->deltas[0] : 0;
 }
 
+/* Of one process, all threads have the same clock: slices keep it (fg__profile_merge_threads). */
+static int64_t start_of(const cpuprofile *c) {
+    static const double longest = 1e15; /* µs: far from what 64 bits have room for */
+    return c->start > 0 && c->start < longest ? llround(c->start * 1000) : 0;
+}
+
 static int time_samples(cpuprofile *c) {
     int err = check_deltas(c);
     if (!err) err = leave_out_pauses(c);
     if (err) return err;
-    int64_t first = first_time(c), at = 0;
+    int64_t first = first_time(c), at = start_of(c);
     for (size_t i = 0; i < c->sample_count && !err; i++) {
         uint32_t node;
         err = node_of_sample(&node, c, i);
@@ -137,7 +143,7 @@ static int time_samples(cpuprofile *c) {
         c->nodes[node].count++;
         if (!fg__add64(&c->nodes[node].time, c->nodes[node].time, time)) err = too_long(c);
         if (!err && c->options->slices) {
-            if (!fg__add64(&at, at, time)) at = INT64_MAX;
+            if (!fg__add64(&at, at, c->deltas[i])) at = INT64_MAX;
             err = fg__slices_add(&c->slices, c->ctx, at, node, time);
         }
     }

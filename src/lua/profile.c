@@ -159,6 +159,14 @@ static int parse_profile(lua_State *L) {
 
 /* ---- algebra ------------------------------------------------------------------------------------------- */
 
+static int merge_by(lua_State *L, int (*sum)(fg_profile **, fg_profile *const *, size_t)) {
+    int n = lua_gettop(L);
+    fg_profile **profiles = lua_newuserdatauv(L, (size_t)n * sizeof(fg_profile *), 0);
+    for (int i = 0; i < n; i++) profiles[i] = fg__lua_profile(L, i + 1);
+    fg_profile **box = fg__lua_box(L);
+    return fg__lua_return(L, sum(box, profiles, (size_t)n));
+}
+
 /***
  * The sum of this profile and others. Value types are matched by name and unit.
  *
@@ -167,11 +175,12 @@ static int parse_profile(lua_State *L) {
  * @treturn Profile|nil nil, message, code where they cannot be summed
  */
 static int merge(lua_State *L) {
-    int n = lua_gettop(L);
-    fg_profile **profiles = lua_newuserdatauv(L, (size_t)n * sizeof(fg_profile *), 0);
-    for (int i = 0; i < n; i++) profiles[i] = fg__lua_profile(L, i + 1);
-    fg_profile **box = fg__lua_box(L);
-    return fg__lua_return(L, fg_profile_merge(box, profiles, (size_t)n));
+    return merge_by(L, fg_profile_merge);
+}
+
+/* merge_threads(profile, …): of one process, by the same clock: their slices of time are summed as well. */
+static int merge_threads(lua_State *L) {
+    return merge_by(L, fg__profile_merge_threads);
 }
 
 /***
@@ -327,8 +336,10 @@ static const luaL_Reg methods[] = {
 };
 
 static const luaL_Reg functions[] = {
-    {"diff", diff},           {"is_profile", is_profile}, {"merge", merge}, {"new", new_profile},
-    {"parse", parse_profile}, {"read", read_profile},     {NULL, NULL},
+    {"diff", diff},         {"is_profile", is_profile},
+    {"merge", merge},       {"merge_threads", merge_threads},
+    {"new", new_profile},   {"parse", parse_profile},
+    {"read", read_profile}, {NULL, NULL},
 };
 
 int fg__lua_open_profile(lua_State *L) {

@@ -50,6 +50,7 @@ typedef struct dn_thread {
     int64_t clock; /* at the last reading (ns) */
     int64_t total; /* CPU time since the first */
     int64_t owed;  /* CPU time that no stack was seen for yet */
+    int64_t owing; /* since when; INT64_MAX: it does not */
     int64_t seen;  /* when it was sampled last; INT64_MIN: never */
     uint32_t last_stack;
     double explained, rest; /* CPU time that its sightings explain; what is left */

@@ -30,7 +30,7 @@ int dn_thread_find(dn_thread **out, fg_ctx *ctx, dn_threads *threads, uint64_t i
     if (!err) err = fg__table_add(ctx, &threads->index, hash, (uint32_t)threads->count);
     if (err) return err;
     *out = &threads->at[threads->count++];
-    **out = (dn_thread){.id = id, .seen = INT64_MIN, .last_stack = FG__NONE, .fd = -1};
+    **out = (dn_thread){.id = id, .owing = INT64_MAX, .seen = INT64_MIN, .last_stack = FG__NONE, .fd = -1};
     return 0;
 }
 

@@ -81,6 +81,7 @@ static int match_stretch(dn_cpu *cpu, fg_ctx *ctx, const fg__nettrace *trace, dn
     }
     if (!err && span.n == 0) {
         thread->owed += stretch.cpu;
+        if (stretch.cpu && span.from < thread->owing) thread->owing = span.from;
         if (cpu->slices && stretch.cpu && thread->seen == INT64_MIN)
             err = fg__slices_span(cpu->slices, ctx, span.from, span.until, dn_slice_thread(i), stretch.cpu);
     }
@@ -88,6 +89,8 @@ static int match_stretch(dn_cpu *cpu, fg_ctx *ctx, const fg__nettrace *trace, dn
     err = fg__grow(ctx, &cpu->spans, &cpu->span_cap, cpu->span_count + 1, sizeof *cpu->spans);
     if (err) return err;
     thread->owed = 0;
+    if (thread->owing < span.from) span.from = thread->owing;
+    thread->owing = INT64_MAX;
     cpu->spans[cpu->span_count++] = span;
     return 0;
 }
