@@ -1,6 +1,6 @@
--- slices.lua FILE…: what the slices of time of pictures sum up to, against the pictures' own values, stack by stack. For each
--- a line: slices, the length of one (s), the sums of both (s), and what the stack lacks that is furthest off (s; less
--- than nothing: its slices have more than it has). What is behind the last whole slice is in none.
+-- slices.lua FILE…: what the slices of time of pictures sum up to, against the pictures' own values, stack by stack.
+-- For each a line: how many slices, the length of one (s), the sums of both (s), what a stack has more than its slices,
+-- at most and at least (s), and the largest slice. What comes behind the last whole slice is in none.
 local fg = require "flamegraph"
 
 local function by_stack(p, column)
@@ -14,6 +14,12 @@ local function by_stack(p, column)
   return values
 end
 
+local function sum_of(values)
+  local sum = 0
+  for _, value in pairs(values) do sum = sum + value end
+  return sum / 1e9
+end
+
 for _, path in ipairs(arg) do
   local p = assert(fg.read(path))
   local n, seconds = p:slices()
@@ -22,13 +28,12 @@ for _, path in ipairs(arg) do
     if kind.name == p:meta "default_type" then column = i end
   end
   local whole, sliced = by_stack(p, column), n > 0 and by_stack(assert(p:slice(1, n)), 1) or {}
-  local total, of_slices, off = 0, 0, 0
+  local most, least, largest = 0, 0, 0
+  for stack in pairs(sliced) do whole[stack] = whole[stack] or 0 end
   for stack, value in pairs(whole) do
-    local lack = value - (sliced[stack] or 0)
-    total, of_slices = total + value, of_slices + (sliced[stack] or 0)
-    if math.abs(lack) > math.abs(off) then off = lack end
-    sliced[stack] = nil
+    local lacks = (value - (sliced[stack] or 0)) / 1e9
+    most, least = math.max(most, lacks), math.min(least, lacks)
   end
-  assert(not next(sliced), "slices have a stack that the picture does not")
-  print(n, seconds or 0, total / 1e9, of_slices / 1e9, off / 1e9)
+  for i = 1, n do largest = math.max(largest, p:slice(i, 1):total() / 1e9) end
+  print(n, seconds or 0, sum_of(whole), sum_of(sliced), most, least, largest)
 end

@@ -26,6 +26,7 @@ WAITS = {
 REMEDIES = "sudo mount -t sysfs|CONFIG_DEBUG_INFO_BTF|setcap cap_bpf|--cap-add"
 # What an engine needs to see the caller of a C library without frame pointers; bpf and bpftrace have no such thing.
 WHOLE = {"tracepoints": (), "perf": ("--unwind", "dwarf")}
+SCRIPT = pathlib.Path(__file__).resolve().parent.parent / "slices.lua"
 FIRST_NAMESPACE = "pid:[4026531836]"  # where bpftrace finds processes by their numbers
 
 
@@ -143,6 +144,30 @@ def check_idle(engine, profile):
     share = profile.share("^idle$", "^idle$", "pause", "^sleeping$") if os.getuid() == 0 else profile.share("^idle$", "^sleeping$")
     check(f"{engine}: a thread that waits all the time, where and how long: {share:.1%}", abs(share - 1) < 0.01 and
           re.search("[12] threads? waited all the time: where is known from one look", profile.error), profile)
+
+
+def slices(folder):
+    """A wait is spread over the time that it took: each slice has the time of all threads, as all of them wait nearly always."""
+    path = build("waits", folder)
+    ways = {engine: ("--engine", engine) for engine in engines(folder) if engine != "bpftrace"}
+    for what, flags in {**ways, "--cpu": ("--cpu",)}.items():
+        pictures = [pathlib.Path(folder, f"slices-{side}.svg") for side in "ab"]
+        with program(path, cwd=folder) as process:
+            for picture in pictures:
+                done = flame_graph("offcpu", "--pid", process.pid, "--duration", SECONDS, "--slices", *flags, "--output", picture)
+            plain = Waits(folder, "--pid", process.pid, "--duration", 1.2, *flags)
+        told = flame_graph("run", SCRIPT, *pictures)
+        if not check(f"{what}: two pictures", told.returncode == 0, done.stderr + told.stderr):
+            continue
+        for line in told.stdout.splitlines():
+            n, length, _, sliced, most, least, largest = map(float, line.split())
+            check(f"{what}: {n:.0f} slices of time have what each stack has, to {most:.3f} s", n >= 10 * SECONDS and
+                  -1e-3 < least and most < 1.1 * length, line)
+            check(f"{what}: waits are in the slices in which they were", largest < 2 * sliced / n, line)
+        diff = flame_graph("diff", "--before", pictures[0], "--after", pictures[1], "--output", folder / "diff.svg").stderr
+        check(f"{what}: noise from slices of time", re.search("block bootstrap of \\d+ and \\d+ slices of time", diff), diff)
+        told = flame_graph("run", SCRIPT, folder / "profile.svg").stdout
+        check(f"{what}: none where nobody asked", plain.stacks and told.startswith("0\t"), plain)
 
 
 def begun(folder):

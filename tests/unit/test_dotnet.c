@@ -142,6 +142,32 @@ static void time_without_a_sighting_is_carried_on(void **state) {
     assert_near(given(7, WORK), 84, 1e-5);
 }
 
+/* CPU time goes where it was divided; what was carried on, to all the time since; that of a thread without a stack too. */
+static void time_is_in_its_slices(void **state) {
+    (void)state;
+    fg__slices slices = {0};
+    int64_t sums[2][20] = {{0}};
+    cpu.slices = &slices;
+    assert_int_equal(fg__slices_add(&slices, ctx, 0, dn_slice_row(0), 0), 0);
+    for (int i = 0; i < 500; i++) {
+        if (i < 250 || i > 400) see(7, 4 * i + 1, WORK);
+        stretch(7, 4 * i + 4, 2);
+        stretch(8, 4 * i + 4, 1);
+    }
+    share_all();
+    assert_int_equal(tally.n, 1);
+    for (size_t i = 0; i < slices.n; i++) {
+        assert_true(slices.entries[i].stack == dn_slice_row(0) ||
+                    slices.entries[i].stack == dn_slice_thread(1));
+        sums[slices.entries[i].stack % 2][slices.entries[i].run] += slices.entries[i].value;
+    }
+    for (int i = 0; i < 20; i++) {
+        assert_near((double)sums[0][i], 50 * MS, 2 * MS);
+        assert_near((double)sums[1][i], 25 * MS, MS / 1000);
+    }
+    fg__slices_free(&slices, ctx);
+}
+
 /* What has not been looked at yet is little, however long a thread sleeps. */
 static void sleepers_take_no_memory(void **state) {
     (void)state;
@@ -212,11 +238,13 @@ static int begin_session(fg__op **out, fg__loop *on, bool wall) {
     const char *path = server.path;
     uint64_t pid = (uint64_t)getpid();
     double duration = 20;
+    bool sliced = true;
     assert_true(fg__sampler_named("dotnet")->options_size <= sizeof options);
     set(options, "pid", &pid, sizeof pid);
     set(options, "duration", &duration, sizeof duration);
     set(options, "socket", &path, sizeof path);
     set(options, "wall", &wall, sizeof wall);
+    set(options, "slices", &sliced, sizeof sliced);
     return fg__sample_start(out, on, fg__sampler_named("dotnet"), options);
 }
 
@@ -279,6 +307,7 @@ int main(void) {
         WITH_CPU(time_goes_to_what_was_seen),
         WITH_CPU(a_thread_that_mostly_waits_is_seen_at_work),
         WITH_CPU(time_without_a_sighting_is_carried_on),
+        WITH_CPU(time_is_in_its_slices),
         WITH_CPU(sleepers_take_no_memory),
         WITH_SERVER(a_session_becomes_a_profile),
         WITH_SERVER(threads_without_samples_have_their_time),

@@ -99,6 +99,31 @@ static void a_wait_lasts_until_the_thread_is_back(void **state) {
     fg_profile_free(p);
 }
 
+/* A wait is in all the slices in which it was, from the first one on. */
+static void waits_are_in_slices_of_time(void **state) {
+    (void)state;
+    enum { MS = 1000000 };
+    recording r = {0};
+    fg_read_options o = options();
+    start(&r, true, 1);
+    leaves(&r, 7, 5000ll * MS, SLEEPING, 8, A + 1);
+    leaves(&r, 8, 5100ll * MS, SLEEPING, 0, B + 1);
+    returns(&r, 8, 5150ll * MS, false);
+    returns(&r, 7, 6000ll * MS, false);
+    finish(&r);
+    fg_profile *p = read_with(&r, &o);
+    assert_int_equal(fg_profile_slices(p, NULL), 0);
+    fg_profile_free(p);
+    o.slices = true;
+    p = read_with(&r, &o);
+    assert_int_equal(fg_profile_slices(p, NULL), 10);
+    int64_t sums[10] = {0};
+    for (size_t i = 0; i < p->part_count; i++) sums[p->parts[i].run] += p->parts[i].value;
+    for (int i = 0; i < 10; i++)
+        assert_in_range(sums[i], (i == 1 ? 150 : 100) * MS - 2, (i == 1 ? 150 : 100) * MS + 2);
+    fg_profile_free(p);
+}
+
 static void waits_can_be_chosen(void **state) {
     (void)state;
     recording r = {0};
@@ -220,6 +245,8 @@ static void memory_may_run_out(void **state) {
     put_waits(&r);
     finish(&r);
     read_poorly(r.bytes, r.n, &o);
+    o.slices = true;
+    read_poorly(r.bytes, r.n, &o);
 }
 
 static void states_have_names_and_letters(void **state) {
@@ -234,6 +261,7 @@ static void states_have_names_and_letters(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_wait_lasts_until_the_thread_is_back),
+        cmocka_unit_test(waits_are_in_slices_of_time),
         cmocka_unit_test(waits_can_be_chosen),
         cmocka_unit_test(what_is_lost_does_not_become_a_long_wait),
         cmocka_unit_test(of_all_threads_the_next_one_is_back),

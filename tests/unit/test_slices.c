@@ -189,6 +189,50 @@ static int no_main(void *user, const fg_frame *frame) {
     return strcmp(frame->name, "main") == 0 ? FG_FRAME_HIDE : 0;
 }
 
+/* A hit each 10 ms, from `from` on, as V8 writes it: both times are on the clock of its process. */
+static fg_profile *thread_of(const char *name, int samples, long from_ms) {
+    char text[8192];
+    int n = snprintf(text, sizeof text,
+                     "{\"nodes\":[{\"id\":1,\"callFrame\":{\"functionName\":\"(root)\"},\"children\":[2]},"
+                     "{\"id\":2,\"callFrame\":{\"functionName\":\"%s\",\"url\":\"x.js\"}}],"
+                     "\"startTime\":%ld000,\"endTime\":%ld000,\"samples\":[2",
+                     name, from_ms, from_ms + 10L * samples);
+    for (int i = 1; i < samples; i++) n += snprintf(text + n, sizeof text - (size_t)n, ",2");
+    n += snprintf(text + n, sizeof text - (size_t)n, "],\"timeDeltas\":[0");
+    for (int i = 1; i < samples; i++) n += snprintf(text + n, sizeof text - (size_t)n, ",10000");
+    snprintf(text + n, sizeof text - (size_t)n, "]}");
+    return parsed(text, true);
+}
+
+/* Two seconds of one, half of that later one second of another, and at the end a moment of a third. */
+static void threads_are_summed_by_their_clock(void **state) {
+    (void)state;
+    fg_profile *of[] = {thread_of("b", 101, 6000), thread_of("a", 201, 5000), thread_of("c", 31, 6700)};
+    fg_profile *sum, *slice;
+    static const int64_t ms[][3] = {{1000, 0, 0},
+                                    {900, 900, 200}}; /* of a, b, c in slices 0 to 9, 11 to 19 */
+    assert_int_equal(fg_profile_slices(of[2], NULL), 0);
+    assert_int_equal(fg_profile_merge(&sum, of, 3), 0);
+    assert_int_equal(fg_profile_slices(sum, NULL), 0); /* nobody said that their clock is the same */
+    fg_profile_free(sum);
+    assert_int_equal(fg__profile_merge_threads(&sum, of, 3), 0);
+    assert_in_range(fg_profile_slices(sum, NULL), 19, 20);
+    for (int half = 0; half < 2; half++) {
+        assert_int_equal(fg_profile_slice(&slice, sum, half ? 11 : 0, half ? 9 : 10), 0);
+        for (uint32_t i = 0; i < fg_profile_stack_count(slice); i++) {
+            size_t depth;
+            const uint32_t *stack = fg_profile_stack(slice, i, &depth);
+            int64_t known = ms[half][fg_profile_frame_at(slice, stack[depth - 1]).name[0] - 'a'];
+            assert_true(known > 0);
+            assert_in_range(slice->values[0][i], (known - 130) * MS, (known + 130) * MS);
+        }
+        assert_int_equal(fg_profile_stack_count(slice), half ? 3 : 1);
+        fg_profile_free(slice);
+    }
+    fg_profile_free(sum);
+    for (int i = 0; i < 3; i++) fg_profile_free(of[i]);
+}
+
 static void what_is_made_of_a_profile_has_its_slices(void **state) {
     (void)state;
     fg_profile *p = logged(1001, 0, 5 * MS), *filtered, *read, *slice;
@@ -402,6 +446,7 @@ int main(void) {
         cmocka_unit_test(a_span_is_spread_over_its_slices),
         cmocka_unit_test(readers_keep_slices_when_asked),
         cmocka_unit_test(a_trace_of_dotnet_has_slices),
+        cmocka_unit_test(threads_are_summed_by_their_clock),
         cmocka_unit_test(what_is_made_of_a_profile_has_its_slices),
         cmocka_unit_test(the_bootstrap_is_what_drawing_comes_to),
         cmocka_unit_test(bursts_are_no_changes),
