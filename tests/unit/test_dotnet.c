@@ -149,6 +149,7 @@ static void time_is_in_its_slices(void **state) {
     int64_t sums[2][20] = {{0}};
     cpu.slices = &slices;
     assert_int_equal(fg__slices_add(&slices, ctx, 0, dn_slice_row(0), 0), 0);
+    a_thread(7)->seen = 0;
     for (int i = 0; i < 500; i++) {
         if (i < 250 || i > 400) see(7, 4 * i + 1, WORK);
         stretch(7, 4 * i + 4, 2);
