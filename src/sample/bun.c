@@ -41,6 +41,7 @@ enum {
     MOST_OPCODES = 4096,
     MOST_INTERPRETER = 4 << 20,
     TICK = 50, /* ms */
+    LONGEST = 1000000,
     MOST_NODES = 1 << 22,
     DEEPEST = 4096
 };
@@ -364,9 +365,10 @@ static int open_injector(fg__sampler *s, const void *options) {
     if (b->options.timeout <= 0) b->options.timeout = default_timeout;
     if (!b->options.interval_us) b->options.interval_us = DEFAULT_INTERVAL;
     if (!b->pid) return fg__fail(s->ctx, FG_EINVAL, "this sampler needs the number of a process (pid)");
-    if (b->options.interval_us > INT32_MAX || b->options.common.duration <= 0 ||
-        b->options.common.duration > 1e6)
-        return fg__fail(s->ctx, FG_EINVAL, "the sampler \"bun\" needs a duration of at most 1e6 s");
+    if (!(b->options.common.duration > 0 && b->options.common.duration <= LONGEST))
+        return fg__fail(s->ctx, FG_EINVAL, "this sampler needs a duration of at most %d s", LONGEST);
+    if (b->options.interval_us > INT32_MAX)
+        return fg__fail(s->ctx, FG_EINVAL, "an interval of that length is too long");
     fg__refusal refusal;
     int err = fg__rights_process(s->ctx, b->pid);
     if (!err && fg__rights_foreseen(&refusal, FG__RIGHT_PTRACE, b->pid))

@@ -35,9 +35,11 @@ static void functions_of_this_program(void **state) {
     assert_non_null(strstr(f.module, "/test_symbols"));
     assert_string_not_equal(frame_at(address_of(a_function_with_a_name), true).name,
                             "a_function_with_a_name");
-    uint64_t address;
+    uint64_t address, size = 0;
     assert_true(fg__space_symbol(&address, space, "/test_symbols", "a_function_with_a_name"));
     assert_int_equal(address, address_of(a_function_with_a_name));
+    assert_true(fg__space_sized(&address, &size, space, "/test_symbols", "a_function_with_a_name"));
+    assert_in_range(size, 1, 4096);
     assert_false(fg__space_symbol(&address, space, NULL, "there_is_no_such_function"));
     end();
 }
