@@ -23,8 +23,6 @@ function timed(name, work) {
 function heavy() { return units(40) + 1; }
 function light() { return units(20) + 2; }
 function in_worker() { return units(40) + 3; }
-function short_heavy() { return units(2) + 4; }
-function short_light() { return units(1) + 5; }
 
 function another() {
   const made = new Function('n', 'let x = 0; for (let i = 0; i < n; i++) x += i * ' + Math.random() + '; return x;');
@@ -54,17 +52,10 @@ const programs = {
     setInterval(next, 200);
   },
   worker: () => setInterval(() => in_worker(), 33),
-  // Called often enough to be compiled; and a new function each time, as JavaScriptCore writes its dump in blocks.
-  hot: () => setInterval(() => {
-    another();
-    for (let i = 0; i < 100; i++) {
-      short_heavy();
-      short_light();
-    }
-  }, 33),
-  // Never waits. `timed` calls so many functions that none is inlined in it: what is inlined counts as its caller.
+  // Never waits. `timed` calls so many functions that none is inlined in it: what is inlined counts as its caller. And a
+  // new function each time, as JavaScriptCore writes its dump in blocks.
   clocked: () => {
-    const others = [() => units(1) + 6, () => units(1) + 7, () => units(1) + 8, () => units(1) + 9, () => units(1) + 10];
+    const others = [4, 5, 6, 7, 8].map((n) => new Function('units', `return () => units(1) + ${n};`)(units));
     setInterval(() => {
       another();
       both();
