@@ -54,14 +54,6 @@ void fg__raws_count(fg__raws *raws, uint32_t id, int64_t count, int64_t weight) 
     raws->total += count;
 }
 
-int fg__raws_add(fg_ctx *ctx, fg__raws *raws, const fg__raw_key *key, const uint64_t *addresses,
-                 int64_t count, int64_t weight) {
-    uint32_t id;
-    int err = fg__raws_find(&id, ctx, raws, key, addresses);
-    if (!err) fg__raws_count(raws, id, count, weight);
-    return err;
-}
-
 int fg__raws_name(uint32_t *out, fg_ctx *ctx, fg__raws *raws, const char *name) {
     for (size_t i = raws->name_n; i-- > 0;) {
         if (strcmp(raws->names.bytes + raws->name_at[i], name) == 0) {

@@ -33,14 +33,11 @@ typedef struct fg__raws {
     int64_t total; /* samples */
 } fg__raws;
 
-/* The id of a stack, in *out: counted as often as before, where it is new not yet. */
+/* The id of a stack, in *out: counted as often as before, where it is new not yet. `addresses`: key->kernel + key->user. */
 int fg__raws_find(uint32_t *out, fg_ctx *ctx, fg__raws *raws, const fg__raw_key *key,
                   const uint64_t *addresses);
-/* Count one more of this stack, which has an id. */
+/* Count so many more of this stack, which has an id. */
 void fg__raws_count(fg__raws *raws, uint32_t id, int64_t count, int64_t weight);
-/* Count one more of this stack. `addresses`: key->kernel + key->user of them. */
-int fg__raws_add(fg_ctx *ctx, fg__raws *raws, const fg__raw_key *key, const uint64_t *addresses,
-                 int64_t count, int64_t weight);
 /* The id of a thread's name. */
 int fg__raws_name(uint32_t *out, fg_ctx *ctx, fg__raws *raws, const char *name);
 void fg__raws_free(fg_ctx *ctx, fg__raws *raws);
