@@ -128,18 +128,19 @@ typedef struct py_line {
     uint32_t line;
 } py_line;
 
-/* What is known of a code object. `marks` tell whether another one has taken its place. */
+/* What is known of a code object; what each sample needs is in front, as it is read on cold caches. */
 typedef struct py_code {
     uint64_t address;
-    uint64_t file, name, lines_at;
-    int32_t first_line;
-    uint32_t frame_words; /* size of its frames in words; 0: not known */
+    double believed;      /* until when it is, without another look */
     uint32_t size;        /* bytes of code */
-    double checked;
-    uint32_t name_text, file_text; /* strings of the profile */
-    uint32_t frame;                /* of the profile, with the function's first line */
-    py_line *lines;                /* sorted; NULL: not read yet */
+    uint32_t frame_words; /* size of its frames in words; 0: not known */
+    uint32_t frame;       /* of the profile, with the function's first line */
+    int32_t first_line;
+    py_line *lines; /* sorted; NULL: not read yet */
     size_t line_count;
+    uint64_t file, name, lines_at;
+    uint32_t name_text, file_text; /* strings of the profile */
+    double since;                  /* when it was first seen */
 } py_code;
 
 typedef struct py_codes {
@@ -178,13 +179,17 @@ typedef enum py_verdict {
     PY_TORN
 } py_verdict;
 
-typedef struct py_stack {
-    uint32_t frames[PY_DEEPEST]; /* of the profile, innermost first */
-    bool entered[PY_DEEPEST];    /* it was called from C: the run of the interpreter's loop begins with it */
+typedef struct py_frame {
     uint64_t
-        shims[PY_DEEPEST]; /* where that run has its own Python frame on the native stack; 0: before 3.12 */
+        shim; /* where its run of the interpreter's loop has a Python frame on the native stack; 0: before 3.12 */
+    uint32_t id;  /* of the profile */
+    bool entered; /* it was called from C: a run of the interpreter's loop begins with it */
+} py_frame;
+
+typedef struct py_stack {
     size_t count;
     bool truncated;
+    py_frame frames[PY_DEEPEST]; /* innermost first */
 } py_stack;
 
 /* Read the frames of a thread state. A negative error: no memory. */
@@ -216,7 +221,8 @@ typedef struct py_thread {
     bool is_syscall; /* the file is `syscall`, not `stat` */
     uint32_t frame;  /* "thread 42 (name)" */
     uint64_t seen;   /* tick */
-    unsigned slept;  /* how many times in a row, when it was asked */
+    uint64_t place;  /* where in Python it was last */
+    unsigned slept;  /* how many times in a row, when it was asked, it slept at that place */
 } py_thread;
 
 typedef struct py_process {

@@ -4,8 +4,11 @@
 
 enum { CODE_SIZE = 256, MOST_TEXT = 4096, MOST_LINES = 1 << 20, FRAME_SPECIALS_3_11 = 9 };
 
-/* Seconds for which a code object is believed to be the same: programs that make code as they run are rare. */
-static const double believed = 0.25, restless_for = 1;
+/*
+ * For how many seconds a code object is believed to be the same: as many as it has been so far, within bounds. Programs
+ * that make code as they run are rare, and what they drop is young as a rule.
+ */
+static const double least_believed = 0.25, most_believed = 2, restless_for = 1;
 
 /* ---- text ----------------------------------------------------------------------------------------------- */
 
@@ -140,20 +143,25 @@ static py_code *find(py_codes *c, uint64_t address) {
 static int replace(py_codes *c, py_code *code, const py_code *read) {
     fg_free(c->memory->ctx, code->lines);
     *code = *read;
-    c->restless = read->checked + restless_for;
+    c->restless = read->since + restless_for;
     return fill(c, code);
 }
 
+static double believed_until(const py_code *code, double now) {
+    double age = now - code->since;
+    return now + (age < least_believed ? least_believed : age < most_believed ? age : most_believed);
+}
+
 py_code *py_code_at(py_codes *c, uint64_t address, double now, int *err) {
-    py_code *code = find(c, address), read = {.address = address, .checked = now};
-    if (code && now - code->checked < believed && now >= c->restless) return code;
+    py_code *code = find(c, address), read = {.address = address, .since = now};
+    if (code && now < code->believed && now >= c->restless) return code;
     if (!read_marks(c, &read)) return NULL;
     if (!code)
         *err = add(&code, c, &read);
     else if (!is_same(code, &read))
         *err = replace(c, code, &read);
     if (*err) return NULL;
-    code->checked = now;
+    code->believed = believed_until(code, now);
     return code;
 }
 

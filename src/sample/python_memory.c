@@ -9,7 +9,7 @@
 #include <sys/uio.h>
 #include "sample/python.h"
 
-enum { MOST_REGIONS = 8192, WINDOW_SIZE = 8 << 20, BATCH = 1024, KEPT = 32 };
+enum { MOST_REGIONS = 8192, WINDOW_SIZE = 8 << 20, BATCH = 128, KEPT = 32 };
 
 /* Pages that are not touched cost nothing, unless they are huge: to clear one of these takes as long as some samples. */
 static uint8_t *make_window(void) {

@@ -124,8 +124,6 @@ bool py_native_take(py_native *n, py_memory *memory, pid_t tid, uint32_t thread_
     t->python.count = stack->count;
     t->python.truncated = stack->truncated;
     memcpy(t->python.frames, stack->frames, stack->count * sizeof *stack->frames);
-    memcpy(t->python.entered, stack->entered, stack->count * sizeof *stack->entered);
-    memcpy(t->python.shims, stack->shims, stack->count * sizeof *stack->shims);
     n->count++;
     return true;
 }
@@ -147,13 +145,13 @@ typedef struct walked {
 
 /* The first Python frame from `k` on whose run has a frame of its own at `address` or above it; `count`: there is none. */
 static size_t next_shim(const py_stack *python, size_t k, uint64_t address) {
-    while (k < python->count && (!python->shims[k] || python->shims[k] < address)) k++;
+    while (k < python->count && (!python->frames[k].shim || python->frames[k].shim < address)) k++;
     return k;
 }
 
 /* Whether the one at `k` lies in a native frame's part of the stack. */
 static bool holds_shim(const walked *w, size_t i, const py_stack *python, size_t k) {
-    return k < python->count && (i + 1 == w->count || python->shims[k] < w->tops[i + 1]);
+    return k < python->count && (i + 1 == w->count || python->frames[k].shim < w->tops[i + 1]);
 }
 
 static int name_addresses(natives *out, py_native *n, const walked *w, const py_stack *python) {
@@ -189,7 +187,7 @@ static int name_addresses(natives *out, py_native *n, const walked *w, const py_
 
 static void put(py_stack *out, uint32_t frame) {
     if (out->count < PY_DEEPEST)
-        out->frames[out->count++] = frame;
+        out->frames[out->count++].id = frame;
     else
         out->truncated = true;
 }
@@ -200,7 +198,7 @@ static bool merge(py_native *n, const natives *native, const py_stack *python) {
     size_t entered = 0, next = 0, loops = 0;
     out->count = 0;
     out->truncated = python->truncated;
-    for (size_t i = 0; i < python->count; i++) entered += python->entered[i];
+    for (size_t i = 0; i < python->count; i++) entered += python->frames[i].entered;
     bool matched = native->loops == entered && !python->truncated;
     for (size_t i = 0; i < native->count && (loops < native->loops || !native->loops); i++) {
         if (native->kind[i] != LOOP) {
@@ -209,11 +207,11 @@ static bool merge(py_native *n, const natives *native, const py_stack *python) {
         }
         loops++;
         if (!matched) break;
-        do put(out, python->frames[next]);
-        while (!python->entered[next++] && next < python->count);
+        do put(out, python->frames[next].id);
+        while (!python->frames[next++].entered && next < python->count);
     }
     if (!native->loops) out->count = 0; /* a stack that has not been walked as far as Python */
-    while (next < python->count) put(out, python->frames[next++]);
+    while (next < python->count) put(out, python->frames[next++].id);
     return matched;
 }
 

@@ -180,20 +180,29 @@ static uint64_t gil_holder(py_process *p, uint64_t interp) {
     return py_word(at + l->gil_holder - first);
 }
 
+/* Changes with each call and return, as far as these are still to be seen when the next sample is taken. */
+static uint64_t place_of(const py_layout *l, const uint8_t *state) {
+    uint64_t top = l->thread_chunk ? py_word(state + l->thread_chunk + 8) : 0;
+    return py_word(state + l->thread_frame) * 0x9e3779b97f4a7c15 + top;
+}
+
 /*
  * For how many samples a thread counts in this one; 0: it is not wanted. Asking the system whether a thread runs is a
- * good part of a sample, and most threads of a pool sleep most of the time: one that has slept for a while is asked in
- * one sample of four, at random, and counts for four when it runs. So no share is shifted, whatever the thread does.
+ * good part of a sample, and most threads of a pool sleep most of the time: one that has slept for a while at one place
+ * is asked in one sample of four, after longer in one of eight, at random, and counts for as many when it runs. So no
+ * share is shifted, whatever the thread does. One that is seen to hold the GIL or to have moved has not slept.
  */
-static unsigned weight_of(py_process *p, py_thread *t, bool holds_gil) {
-    enum { AWHILE = 16, RARELY = 2 /* bits */ };
+static unsigned weight_of(py_process *p, py_thread *t, const uint8_t *state, bool holds_gil) {
+    enum { AWHILE = 16, FOR_LONG = 48 };
+    uint64_t place = place_of(&p->found.layout, state);
+    if (holds_gil || place != t->place) t->slept = 0;
+    t->place = place;
     if (p->wishes->gil || p->wishes->idle || holds_gil) return holds_gil || p->wishes->idle;
-    bool rarely = !p->wishes->blocking && t->slept >= AWHILE;
-    if (rarely && py_random(&p->random) >> (64 - RARELY)) return 0;
+    unsigned bits = p->wishes->blocking || t->slept < AWHILE ? 0 : t->slept < FOR_LONG ? 2 : 3;
+    if (bits && py_random(&p->random) >> (64 - bits)) return 0;
     bool runs = is_running(t);
-    t->slept = runs ? 0 : t->slept + !rarely;
-    if (!runs) return 0;
-    return rarely ? 1 << RARELY : 1;
+    t->slept = runs ? 0 : t->slept + (t->slept < FOR_LONG);
+    return runs ? 1u << bits : 0;
 }
 
 static int count_stack(py_process *p, uint32_t thread_frame, const py_stack *stack, double now,
@@ -202,7 +211,7 @@ static int count_stack(py_process *p, uint32_t thread_frame, const py_stack *sta
     size_t n = 0;
     if (p->frame != FG__NONE) frames[n++] = p->frame;
     if (thread_frame != FG__NONE) frames[n++] = thread_frame;
-    for (size_t i = stack->count; i-- > 0;) frames[n++] = stack->frames[i];
+    for (size_t i = stack->count; i-- > 0;) frames[n++] = stack->frames[i].id;
     counts->samples++;
     counts->truncated += stack->truncated;
     uint32_t id;
@@ -229,7 +238,7 @@ static int sample_thread(py_process *p, uint64_t address, const uint8_t *state, 
     py_thread *t;
     py_verdict verdict;
     int err = thread_at(&t, p, address, state);
-    unsigned weight = err || is_done(at, t->tid) ? 0 : weight_of(p, t, holds_gil);
+    unsigned weight = err || is_done(at, t->tid) ? 0 : weight_of(p, t, state, holds_gil);
     if (!weight) return err;
     err = py_stack_read(&p->stack, &p->codes, address, state, at->now, p->wishes->lines, &verdict);
     if (err) return err;

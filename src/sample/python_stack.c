@@ -124,9 +124,10 @@ static bool is_entry(const py_layout *l, const uint8_t *frame) {
 
 /* A frame of C is next: it is that of the run in which the last one was, unless there was one for it. */
 static void enter(py_stack *out, uint64_t shim) {
-    if (!out->count || out->entered[out->count - 1]) return;
-    out->entered[out->count - 1] = true;
-    out->shims[out->count - 1] = shim;
+    py_frame *last = out->count ? &out->frames[out->count - 1] : NULL;
+    if (!last || last->entered) return;
+    last->entered = true;
+    last->shim = shim;
 }
 
 static int add_frame(py_stack *out, walk *w, const uint8_t *frame, double now, bool lines,
@@ -139,9 +140,9 @@ static int add_frame(py_stack *out, walk *w, const uint8_t *frame, double now, b
         *verdict = PY_TORN;
         return err;
     }
-    out->entered[out->count] = is_entry(w->layout, frame);
-    out->shims[out->count] = 0;
-    return py_code_frame(&out->frames[out->count++], w->codes, code, offset, lines);
+    py_frame *added = &out->frames[out->count++];
+    *added = (py_frame){.entered = is_entry(w->layout, frame)};
+    return py_code_frame(&added->id, w->codes, code, offset, lines);
 }
 
 int py_stack_read(py_stack *out, py_codes *codes, uint64_t address, const uint8_t *thread, double now,
@@ -174,7 +175,7 @@ int py_stack_read(py_stack *out, py_codes *codes, uint64_t address, const uint8_
         }
         w.frame = back;
     }
-    if (out->count) out->entered[out->count - 1] = true;
+    if (out->count) out->frames[out->count - 1].entered = true;
     if (!out->count) *verdict = PY_EMPTY;
     return 0;
 }
