@@ -1,9 +1,11 @@
 /*
  * The sampler of Python programs: one process or a family of them, looked at so many times per second.
  *
- * A sample stands for the time since the one before it: when the sampler was late, its stack counts for more. The
- * moments are jittered, so that a program which does the same every 10 ms is not always met at the same place. Who
- * needs more than a quarter of a core for the rate that was asked for gets half of it, and the profile says so.
+ * A sample stands for the time since the one before it: when the sampler was late, its stack counts for more. Of a long
+ * gap, as where others had the CPU, the first stack gets a part and those after it the rest: what was done in it is not
+ * known, and many stacks tell it better than one. The moments are jittered, so that a program which does the same every
+ * 10 ms is not always met at the same place. Who needs more than a quarter of a core for the rate that was asked for gets
+ * half of it, and the profile says so.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -35,6 +37,7 @@ struct python {
     uint8_t asked[MOST_PROCESSES];
     size_t stranger_count;
     double rate, family_due;
+    double owed; /* seconds that no sample stands for yet */
     py_counts counts;
     int64_t begun; /* nanoseconds since 1970 */
     double ended, cpu;
@@ -176,6 +179,19 @@ static int slow_down(struct python *py, double now, double *since, double *cpu) 
                            share * 100, py->rate);
 }
 
+/*
+ * The seconds that the next sample stands for. On time, all that is owed; beyond that a part, so that what is left
+ * comes to an end where there are as many samples as there should be, and to a balance where there are always fewer.
+ */
+static double pay(struct python *py, double elapsed) {
+    static const double on_time = 2, part = 1. / 16;
+    double most = on_time / py->rate;
+    py->owed += elapsed;
+    double paid = py->owed <= most ? py->owed : most + (py->owed - most) * part;
+    py->owed -= paid;
+    return paid;
+}
+
 /* Between a half and three halves of the period. */
 static double jittered(uint64_t *state, double period) {
     return period * (0.5 + (double)(py_random(state) >> 40) / (double)(1 << 24));
@@ -189,7 +205,7 @@ static int python_run(fg__sampler *s) {
     prctl(PR_SET_TIMERSLACK, 1000ul); /* of this thread alone: 50 µs are much of a millisecond */
     while (!err && py->count && fg__sampler_sleep(s, next += jittered(&random, 1 / py->rate))) {
         double now = fg__loop_now();
-        err = sample_all(py, now, now - last);
+        err = sample_all(py, now, pay(py, now - last));
         last = now;
         double earliest =
             now - 0.5 / py->rate; /* who is late makes up for it, but not with two samples at once */
@@ -220,6 +236,10 @@ static int describe(struct python *py, fg_profile *p) {
     int err = 0;
     for (size_t i = 0; !err && i < sizeof rows / sizeof *rows; i++)
         err = fg_meta_set_number(p, rows[i].key, rows[i].number);
+    if (!err && py->owed > 0.1 * (py->ended - py->s.started))
+        err = fg_profile_note(
+            p, "there is no sample for %.0f %% of the time: others had the CPU when it was due",
+            100 * py->owed / (py->ended - py->s.started));
     if (!err && py->counts.torn * 20 > py->counts.samples)
         err = fg_profile_note(
             p,
