@@ -179,19 +179,6 @@ static int slow_down(struct python *py, double now, double *since, double *cpu) 
                            share * 100, py->rate);
 }
 
-/*
- * The seconds that the next sample stands for. On time, all that is owed; beyond that a part, so that what is left
- * comes to an end where there are as many samples as there should be, and to a balance where there are always fewer.
- */
-static double pay(struct python *py, double elapsed) {
-    static const double on_time = 2, part = 1. / 16;
-    double most = on_time / py->rate;
-    py->owed += elapsed;
-    double paid = py->owed <= most ? py->owed : most + (py->owed - most) * part;
-    py->owed -= paid;
-    return paid;
-}
-
 /* Between a half and three halves of the period. */
 static double jittered(uint64_t *state, double period) {
     return period * (0.5 + (double)(py_random(state) >> 40) / (double)(1 << 24));
@@ -205,7 +192,7 @@ static int python_run(fg__sampler *s) {
     prctl(PR_SET_TIMERSLACK, 1000ul); /* of this thread alone: 50 µs are much of a millisecond */
     while (!err && py->count && fg__sampler_sleep(s, next += jittered(&random, 1 / py->rate))) {
         double now = fg__loop_now();
-        err = sample_all(py, now, pay(py, now - last));
+        err = sample_all(py, now, py_pay(&py->owed, now - last, 1 / py->rate));
         last = now;
         double earliest =
             now - 0.5 / py->rate; /* who is late makes up for it, but not with two samples at once */

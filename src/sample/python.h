@@ -202,6 +202,17 @@ typedef struct py_wishes {
     bool idle, gil, lines, threads, subprocesses, blocking, native, slices;
 } py_wishes;
 
+/*
+ * The seconds that a sample stands for, `elapsed` after the one before it; `owed`: those that none stands for yet. On
+ * time, it is all of them; beyond two periods a part, so that a gap comes to its end where the samples after it are on
+ * time, and to a balance where there are always fewer than there should be.
+ */
+static inline double py_pay(double *owed, double elapsed, double period) {
+    double most = 2 * period, due = *owed + elapsed, paid = due <= most ? due : most + (due - most) / 16;
+    *owed = due - paid;
+    return paid;
+}
+
 /* The next of a row of random numbers; those that are left of it are the better bits. */
 static inline uint64_t py_random(uint64_t *state) {
     return *state = *state * 6364136223846793005u + 1442695040888963407u;
