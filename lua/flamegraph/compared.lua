@@ -48,7 +48,7 @@ end
 -- @treturn table|nil nil, message, code
 function compared.changes(before, after, diff, comparing, type)
   local options = options_of(diff, comparing, before, after, type)
-  local taken = { before = runs.count_all(before, options), after = runs.count_all(after, options) }
+  local taken = runs.count_all({ before = before, after = after }, options)
   options.slices = slices_of(taken, options)
   local result, message, code = judge.runs(taken, options)
   if not result then return nil, message, code end

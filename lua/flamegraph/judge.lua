@@ -7,10 +7,11 @@ local judge = {}
 
 -- ---- budgets ----------------------------------------------------------------------------------------------------
 
+-- "2%" or 0.02. Nobody means 200 % by 2.
 local function parse_share(text)
   local number = tonumber((text:gsub("%%$", "")))
-  if not number or number < 0 then return nil end
-  return text:find "%%$" and number / 100 or number
+  if text:find "%%$" then return number and number / 100 end
+  return number and number < 1 and number or nil
 end
 
 --- `2%`, or `total=1%,serde_json::.*=5%`, as a list of { pattern or "total" or nil, share }.
@@ -24,25 +25,41 @@ function judge.budgets(text)
     local ok, why = true, nil
     if name and name ~= "total" then ok, why = pattern.check(name) end
     if not ok then return nil, why end
-    list[#list + 1] = { total = name == "total", share = number, text = name,
+    list[#list + 1] = { total = name == "total", share = number, text = part,
       pattern = name and name ~= "total" and pattern.compile(name) or nil }
   end
   return list
+end
+
+-- Whether a budget names the feature; the whole is also called as the functions that are in every stack.
+local function names_it(one, feature)
+  if one.total then return feature.kind == "whole" end
+  for _, name in ipairs(feature.kind == "whole" and feature.everywhere or { feature.name }) do
+    if pattern.matches(one.pattern, name) then return true end
+  end
+  return false
 end
 
 -- The budget of a feature: the first that names it, else the one without a name. nil: it is told, but not judged.
 local function budget_of(budgets, feature)
   local rest
   for _, one in ipairs(budgets) do
-    if one.total then
-      if feature.kind == "whole" then return one.share end
-    elseif one.pattern then
-      if feature.kind ~= "whole" and pattern.matches(one.pattern, feature.name) then return one.share end
-    else
+    if not one.total and not one.pattern then
       rest = one.share
+    elseif names_it(one, feature) then
+      return one.share
     end
   end
   return rest
+end
+
+-- A budget for what is not there guards nothing, as where a name is misspelt. nil: each names something.
+local function idle_budget(budgets, features)
+  for _, one in ipairs(budgets) do
+    local used = not one.pattern
+    for _, feature in ipairs(used and {} or features) do used = used or names_it(one, feature) end
+    if not used then return one.text end
+  end
 end
 
 -- ---- features ---------------------------------------------------------------------------------------------------
@@ -72,6 +89,7 @@ end
 -- What is tested: the whole, and each function above the floor by self and by total, once where both are the same.
 local function features_of(sides, floor)
   local features = { feature_of(sides, "whole", "(whole)", function(run) return run.whole end) }
+  features[1].everywhere = {}
   local names, seen = {}, {}
   for _, side in pairs(sides) do
     for _, run in ipairs(side) do
@@ -87,7 +105,9 @@ local function features_of(sides, floor)
       local self = feature_of(sides, "self", name, function(run) return run.self[name] end)
       if self.most >= floor then features[#features + 1] = self end
       local everything = same(total.before, features[1].before) and same(total.after, features[1].after)
-      if not everything and not (same(self.before, total.before) and same(self.after, total.after)) then
+      if everything then
+        table.insert(features[1].everywhere, name)
+      elseif not (same(self.before, total.before) and same(self.after, total.after)) then
         features[#features + 1] = total
       end
     end
@@ -257,22 +277,49 @@ local function without(run, name, found)
   return sum
 end
 
--- A caller that grew only by what is told of a function below it is not a second regression.
-local function find_carried(failed, sides, options)
-  local found, carriers = {}, {}
-  for _, f in ipairs(failed) do
-    if f.kind == "self" then found[f.name] = true else carriers[#carriers + 1] = f end
-  end
-  if not next(found) or #carriers == 0 then return end
+-- The carriers without the stacks that end in one of `found`, tested. nil: there is nothing to test.
+local function test_rest(carriers, found, sides, options)
+  if not next(found) or #carriers == 0 then return nil end
   local rest = {}
   for i, f in ipairs(carriers) do
     rest[i] = feature_of(sides, f.kind, f.name, function(run)
       return without(run, f.kind == "total" and f.name or nil, found)
     end)
   end
-  for i, f in ipairs(assert(test(rest, sides, options))) do
+  return assert(test(rest, sides, options))
+end
+
+-- A caller that grew only by what is told of a function below it, or is `meant`, is not a second regression.
+local function find_carried(failed, meant, sides, options)
+  local found, carriers = {}, {}
+  for name in pairs(meant) do found[name] = true end
+  for _, f in ipairs(failed) do
+    if f.kind == "self" then found[f.name] = true else carriers[#carriers + 1] = f end
+  end
+  for i, f in ipairs(test_rest(carriers, found, sides, options) or {}) do
     carriers[i].carried = not f.judged or f.beyond > options.level or f.growth <= 0
   end
+end
+
+-- What is meant to grow makes its callers and the whole grow: these are judged by the rest of what they do. Returns the
+-- names of what did grow.
+local function forgive_carriers(features, sides, options)
+  local found, carriers = {}, {}
+  for _, f in ipairs(features) do
+    if f.expected and f.kind == "self" and f.growth > 0 then found[f.name] = true end
+    if not f.expected and f.kind ~= "self" and f.judged and f.budget and f.growth > 0 then
+      carriers[#carriers + 1] = f
+    end
+  end
+  for i, rest in ipairs(test_rest(carriers, found, sides, options) or {}) do
+    local f = carriers[i]
+    if not rest.judged or rest.high <= f.budget or rest.growth <= 0 then
+      f.expected = true
+    elseif rest.beyond > options.level then
+      f.beyond = rest.beyond
+    end
+  end
+  return found
 end
 
 -- ---- the verdict ------------------------------------------------------------------------------------------------
@@ -293,17 +340,27 @@ end
 -- @tparam table sides `before` and `after`: lists of what runs.count returns
 -- @tparam table options `budgets` (of judge.budgets), `level`, `floor` (samples a run), `factor`, `expect` (patterns),
 --   `sampling` (one run a side will do), `slices` (of that run: counted slices of time, `before` and `after`)
--- @treturn table|nil `answer` ("pass", "fail", "inconclusive"), `failed`, `open` (neither within nor beyond the
---   budget), `changed`, `moved`, `features`; nil, message, code
+-- @treturn table|nil `answer` ("pass", "fail", "inconclusive"), `failed` (`offenders` of them by themselves, the others
+--   with what they call), `open` (neither within nor beyond the budget), `changed`, `moved`, `features`, `guarded` (how
+--   many of them have a budget); nil, message, code: "INVAL" where a budget names nothing
 function judge.runs(sides, options)
-  local features, why, code = test(features_of(sides, options.floor), sides, options)
+  local features = features_of(sides, options.floor)
+  local idle = idle_budget(options.budgets, features)
+  if idle then
+    return nil, ("--budget %s: no function of %d samples a run is called so"):format(idle, options.floor), "INVAL"
+  end
+  local why, code
+  features, why, code = test(features, sides, options)
   if not features then return nil, why, code end
   local result = { features = features, failed = {}, open = {}, changed = {}, options = options,
-    moved = find_moved(features, sides, options), runs = { before = #sides.before, after = #sides.after } }
+    moved = find_moved(features, sides, options), guarded = 0, offenders = 0,
+    runs = { before = #sides.before, after = #sides.after } }
   table.sort(features, by_size)
+  for _, f in ipairs(features) do f.expected = f.kind ~= "whole" and expected(options, f.name) end
+  local meant = forgive_carriers(features, sides, options)
   for _, f in ipairs(features) do
     local judged = f.judged and f.budget
-    f.expected = f.kind ~= "whole" and expected(options, f.name)
+    if judged then result.guarded = result.guarded + 1 end
     if f.judged and f.adjusted <= options.level then result.changed[#result.changed + 1] = f end
     if judged and not f.expected and not f.moved then
       if f.beyond <= options.level and f.growth > 0 then
@@ -313,7 +370,8 @@ function judge.runs(sides, options)
       end
     end
   end
-  find_carried(result.failed, sides, options)
+  find_carried(result.failed, meant, sides, options)
+  for _, f in ipairs(result.failed) do result.offenders = result.offenders + (f.carried and 0 or 1) end
   result.answer = #result.failed > 0 and "fail" or #result.open > 0 and "inconclusive" or "pass"
   return result
 end

@@ -66,34 +66,68 @@ function runs.read(patterns, reading)
   return list
 end
 
--- How many samples a unit of the value type is: dispersion and floor are about samples.
-local function samples_per_unit(p, type)
-  local total, quality = p:total(type), p:quality()
-  local samples = quality.samples
-  if samples > 0 and total > 0 then return samples / total end
-  return 1
+-- Samples of a profile; where nobody counted them, values are taken for samples.
+local function samples_of(p, type)
+  local samples = p:quality().samples
+  return samples > 0 and samples or p:total(type)
+end
+
+-- Where samples themselves are the value in all profiles: what one stands for, as they may have been taken at different
+-- rates. Else a value is worth what it says.
+local function worth_in(lists, type)
+  local function period_of(p)
+    local period = p:meta "period" or 0
+    return period > 0 and p:total(type) == p:quality().samples and period
+  end
+  for _, list in pairs(lists) do
+    for _, p in ipairs(list) do
+      if not period_of(p) then return function() return 1 end end
+    end
+  end
+  return period_of
+end
+
+-- How many samples a unit of worth is. Dispersion and floor are about samples, and changes about values: so it is one
+-- figure for all runs, that of the side with fewer samples for what it is worth.
+local function samples_per_unit(lists, type, worth)
+  local least
+  for _, list in pairs(lists) do
+    local samples, value = 0, 0
+    for _, p in ipairs(list) do
+      samples, value = samples + samples_of(p, type), value + p:total(type) * worth(p)
+    end
+    if samples > 0 and value > 0 then least = math.min(least or math.huge, samples / value) end
+  end
+  return least or 1
 end
 
 --- Count a run: samples by function, ended in it and containing it, recursion once.
 -- @tparam Profile p
 -- @tparam table options `type`; `names` (name → canonical name)
--- @tparam[opt] number scale samples in a unit of the value type; otherwise as the profile says
--- @treturn table `self`, `total` (by name), `whole`, `profile`, `names`, `type`, `scale`
+-- @tparam number scale samples in a unit of the value type
+-- @treturn table `self`, `total` (by name), `whole`, `samples` (that were taken), `profile`, `names`, `type`, `scale`
 function runs.count(p, options, scale)
-  scale = scale or samples_per_unit(p, options.type)
   local type = options.type or p:meta "default_type" or p:types()[1].name
-  local run = { self = {}, total = {}, whole = p:total(type) * scale, profile = p, names = options.names,
-    scale = scale, type = type }
+  local run = { self = {}, total = {}, whole = p:total(type) * scale, samples = samples_of(p, type), profile = p,
+    names = options.names, scale = scale, type = type }
   for _, row in ipairs(p:top { limit = 0, type = type, names = options.names }) do
     run.self[row.name], run.total[row.name] = row.self * scale, row.total * scale
   end
   return run
 end
 
---- Count each of several runs.
-function runs.count_all(list, options)
-  local counted = {}
-  for i, p in ipairs(list) do counted[i] = runs.count(p, options) end
+--- Count runs that are compared with each other: what they count is proportional to their values, whatever rates they
+-- were sampled at.
+-- @tparam table lists side → profiles
+-- @tparam table options as of runs.count
+-- @treturn table side → what runs.count returned
+function runs.count_all(lists, options)
+  local worth = worth_in(lists, options.type)
+  local scale, counted = samples_per_unit(lists, options.type, worth), {}
+  for side, list in pairs(lists) do
+    counted[side] = {}
+    for i, p in ipairs(list) do counted[side][i] = runs.count(p, options, scale * worth(p)) end
+  end
   return counted
 end
 
@@ -140,8 +174,8 @@ function runs.refusal(run, least_samples)
     local share = row.share(quality)
     if share > row.limit then return ("%.0f %% %s: %s"):format(100 * share, row.what, row.remedy) end
   end
-  if run.whole < least_samples then
-    return ("it has %.0f samples, and %d are needed: run longer, or sample at a higher rate"):format(run.whole,
+  if run.samples < least_samples then
+    return ("it has %.0f samples, and %d are needed: run longer, or sample at a higher rate"):format(run.samples,
       least_samples)
   end
 end

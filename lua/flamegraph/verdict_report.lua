@@ -60,6 +60,7 @@ local function lines_of(result)
   for _, side in ipairs(result.quality and sides.names or {}) do
     say("%s: %s", side, sides.text(result.quality[side]))
   end
+  if o.budget then say("budget: %s; %d of %d counts judged by it", o.budget, result.guarded, #result.features) end
   if result.environment then say("environment: %s", (result.environment:gsub("\n$", ""):gsub("\n", ", "))) end
   for _, note in ipairs(result.notes or {}) do say("note: %s", note) end
   return lines, say

@@ -48,7 +48,8 @@ end
 local function options_of(args, level)
   local expect = {}
   for i, text in ipairs(args.expect or {}) do expect[i] = pattern.compile(text) end
-  return { budgets = assert(judge.budgets(args.budget)), level = level or args.level, floor = args.floor,
+  return { budgets = assert(judge.budgets(args.budget)), budget = args.budget,
+    level = level or args.level, floor = args.floor,
     expect = expect, type = args.type, normalize = args.normalize,
     names = runs.namer { canonical = not args.no_canonical, templates = args.no_templates } }
 end
@@ -63,9 +64,29 @@ local function refusal(args, taken)
   end
 end
 
+local function same_counts(a, b)
+  for name, n in pairs(a.self) do
+    if b.self[name] ~= n then return false end
+  end
+  return a.whole == b.whole
+end
+
+-- Runs that are the same to the sample are copies, and tell nothing of how runs differ.
+local function note_copies(notes, taken)
+  for _, side in ipairs(sides.names) do
+    local first = taken[side][1]
+    for i = 2, #taken[side] do
+      if same_counts(first, taken[side][i]) then
+        notes[#notes + 1] = ("runs 1 and %d of %s are the same: copies do not tell what runs differ by"):format(i, side)
+        break
+      end
+    end
+  end
+end
+
 local function judged(args, profiles, level)
   local options = options_of(args, level)
-  local taken = { before = runs.count_all(profiles.before, options), after = runs.count_all(profiles.after, options) }
+  local taken = runs.count_all(profiles, options)
   local why = refusal(args, taken)
   if why then return nil, why, "INVAL" end
   options.factor, why = factor_of(args, taken)
@@ -73,6 +94,7 @@ local function judged(args, profiles, level)
   local result, message, code = judge.runs(taken, options)
   if not result then return nil, message, code end
   result.notes = sides.notes(profiles.before, profiles.after)
+  note_copies(result.notes, taken)
   result.quality = { before = sides.quality(profiles.before), after = sides.quality(profiles.after) }
   return result
 end
@@ -207,7 +229,7 @@ local function calibrate(args)
     made.passed = true -- they are read, and nobody asked for them
   end
   local options = options_of(args)
-  local all, half, alarms, detectable = runs.count_all(list, options), #list // 2, 0, {}
+  local all, half, alarms, detectable = runs.count_all({ list }, options)[1], #list // 2, 0, {}
   options.factor = 1
   for _ = 1, args.trials do
     for i = #all, 2, -1 do
@@ -355,7 +377,7 @@ return fg.recipe {
     local answer = answers[result.answer]
     for _, line in ipairs(args.report and report.offenders(result) or {}) do fg.log("%s", line) end
     if answer then
-      return answer, ("%s: %d beyond the budget, %d open"):format(result.answer, #result.failed, #result.open)
+      return answer, ("%s: %d beyond the budget, %d open"):format(result.answer, result.offenders, #result.open)
     end
     return true
   end,

@@ -1,6 +1,7 @@
 local fg = require "flamegraph"
 local canonical = require "flamegraph.canonical"
 local judge = require "flamegraph.judge"
+local pattern = require "flamegraph.pattern"
 local report = require "flamegraph.verdict_report"
 local runs = require "flamegraph.runs"
 local trial = require "flamegraph.trial"
@@ -45,7 +46,7 @@ local function made(means, n, from)
       if mean > 0 then p:add({ "main", "work", name }, mean + (i * 7 + k * 5 + from) % 9 - 4) end
     end
     if means.other then p:add({ "main", "work", "other" }, means.other + i % 3) end
-    list[i] = runs.count(p, options)
+    list[i] = runs.count(p, options, 1)
   end
   return list, options
 end
@@ -98,6 +99,44 @@ describe("a verdict", function()
     assert.is_true(result.moved[1].renamed)
   end)
 
+  it("compares values, whatever rate they were sampled at", function()
+    local function run(rate, i)
+      local p = fg.profile { types = { { "samples", "count" }, { "cpu", "nanoseconds" } } }
+      for _, name in ipairs { "parse", "sort" } do
+        local samples = rate * 2 + (i * 7 + #name) % 5
+        p:add({ "main", name }, { samples, samples * 1e9 // rate })
+      end
+      return p:meta { default_type = "cpu", samples = p:total "samples", period = 1e9 // rate }
+    end
+    local profiles = { before = {}, after = {} }
+    for i = 1, 5 do profiles.before[i], profiles.after[i] = run(100, i), run(500, i + 1) end
+    for _, type in ipairs { "cpu", "samples" } do
+      local options = { names = runs.namer {}, type = type, budgets = assert(judge.budgets "10%"), level = 0.01,
+        floor = 10, factor = 1 }
+      local taken = runs.count_all(profiles, options)
+      assert.equal(profiles.before[1]:total "samples", math.floor(taken.before[1].whole + 0.5))
+      assert.equal(profiles.after[1]:total "samples", taken.after[1].samples)
+      assert.equal("pass", assert(judge.runs(taken, options)).answer)
+    end
+  end)
+
+  it("guards what is in every stack by its name, and nothing by a name that is none", function()
+    assert.equal("fail", judged({}, { sort = 900 }, "main=3%").answer)
+    local list, options = made({}, 3, 0)
+    options.budgets, options.level, options.floor, options.factor = assert(judge.budgets "nosuch=3%"), 0.01, 10, 1
+    local _, why = judge.runs({ before = list, after = list }, options)
+    assert.equal("--budget nosuch=3%: no function of 10 samples a run is called so", why)
+  end)
+
+  it("forgives the callers of what is meant to grow, not what else grew in them", function()
+    local expect = { expect = { pattern.compile "sort" } }
+    assert.equal("pass", judged({}, { sort = 400 }, "5%", expect).answer)
+    local result = judged({}, { sort = 400, hash = 400 }, "5%", expect)
+    assert.equal("fail", result.answer)
+    assert.equal("hash", result.failed[1].kind == "self" and result.failed[1].name or result.failed[2].name)
+    assert.equal(1, result.offenders)
+  end)
+
   it("keeps names from breaking reports", function()
     local result = judged({}, { sort = 400 }, "5%")
     for _, f in ipairs(result.failed) do f.name = "a|<b>&`\27\"\n" end
@@ -108,6 +147,8 @@ describe("a verdict", function()
   it("says what is wrong with a budget", function()
     local _, why = judge.budgets "fast"
     assert.equal("takes 2%, or 'total=1%,REGEX=5%', not 'fast'", why)
+    for _, text in ipairs { "2", "total=2", "1" } do assert.is_nil((judge.budgets(text))) end
+    assert.equal(0.02, judge.budgets("0.02")[1].share)
   end)
 end)
 
