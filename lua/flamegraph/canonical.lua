@@ -9,6 +9,8 @@ local hex = "%x"
 local canonical = {
   { runtime = "any", why = "addresses", from = "0x" .. hex:rep(5) .. hex .. "*", to = "0x…" },
   { runtime = "any", why = "marks of the folded format", from = "_%[[kji]%]$", to = "" },
+  { runtime = "any", why = "numbers of processes", from = "^process %d+%f[%z ]", to = "process" },
+  { runtime = "any", why = "numbers of threads", from = "^thread %d+%f[%z ]", to = "thread" },
   { runtime = "rust", why = "hashes of the legacy mangling", from = "::h" .. hex:rep(16) .. "%f[^%w]", to = "" },
   { runtime = "rust", why = "hashes of crates", from = "%[" .. hex:rep(16) .. "%]", to = "" },
   { runtime = "rust", why = "closure numbers", from = "{{closure}}#%d+", to = "{{closure}}" },
@@ -23,6 +25,7 @@ local canonical = {
   { runtime = "native", why = "lambda numbers", from = "{lambda%((.-)%)#%d+}", to = "{lambda(%1)}" },
   { runtime = "js", why = "tiers of V8", from = "^[*~^]%f[^*~^]", to = "" },
   { runtime = "js", why = "tiers of V8 in perf maps", from = "^(%a+):[*~^+]", to = "%1:" },
+  { runtime = "js", why = "numbers of workers", from = "^worker %d+ %(", to = "worker (" },
   { runtime = "js", why = "versions in the paths of packages", from = "@%d+%.%d+%.%d+[%w.+-]*", to = "@…" },
   { runtime = "python", why = "versions in paths", from = "python%d+%.%d+/", to = "python/" },
   { runtime = "python", why = "line numbers", from = "(%.py):%d+", to = "%1" },
@@ -31,6 +34,7 @@ local canonical = {
   { runtime = "dotnet", why = "lambda and display class numbers", from = "<([%w_.]*)>([bcg])__%d+_%d+",
     to = "<%1>%2__" },
   { runtime = "dotnet", why = "display classes", from = "__DisplayClass%d+_%d+", to = "__DisplayClass" },
+  { runtime = "dotnet", why = "numbers of threads", from = "^thread (.-) %(%d+%)$", to = "thread %1" },
   { runtime = "java", why = "lambda classes", from = "%$%$Lambda[$/.%w]*", to = "$$Lambda" },
   { runtime = "java", why = "generated accessors", from = "(Generated%a+Accessor)%d+", to = "%1" },
 }

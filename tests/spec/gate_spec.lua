@@ -21,6 +21,16 @@ describe("a canonical name", function()
       ["/usr/lib/python3.11/json.py"] = "/usr/lib/python/json.py",
       ["Program.<>c__DisplayClass3_0.<Main>b__1_2"] = "Program.<>c__DisplayClass.<Main>b__",
       ["GeneratedMethodAccessor17.invoke"] = "GeneratedMethodAccessor.invoke",
+      ["process 19024 (python3)"] = "process (python3)",
+      ["process 19024"] = "process",
+      ["thread 31425 (pool 2)"] = "thread (pool 2)",
+      ["thread 31425 (7)"] = "thread (7)",
+      ["thread 31425"] = "thread",
+      ["worker 3 (pool.js)"] = "worker (pool.js)",
+      ["thread .NET TP Worker (31425)"] = "thread .NET TP Worker",
+      ["thread 2nd"] = "thread 2nd",
+      ["worker 3"] = "worker 3",
+      ["process 3d"] = "process 3d",
       ["plain"] = "plain",
     } do
       assert.equal(to, canonical.name(from))
