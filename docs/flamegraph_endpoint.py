@@ -92,12 +92,17 @@ def answer(query, key):
 
 
 class Handler:
-    """For http.server: put it before BaseHTTPRequestHandler. The server has to be a ThreadingHTTPServer."""
+    """For http.server: put it before BaseHTTPRequestHandler. It answers GET of its path, and your own do_GET all others.
 
-    def do_GET(self):
+    The server has to be a ThreadingHTTPServer."""
+
+    def parse_request(self):
+        """Before a do_GET is looked for, as a class's own would hide one here."""
+        if not super().parse_request():
+            return False
         path, _, query = self.path.partition("?")
-        if path != PATH:
-            return super().do_GET()
+        if self.command != "GET" or path != PATH:
+            return True
         status, text = answer(query, self.headers.get("x-api-key", ""))
         body = text.encode()
         self.send_response(status)
@@ -105,7 +110,8 @@ class Handler:
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-        return None
+        self.wfile.flush()
+        return False  # nothing is left to be done
 
 
 class WSGI:

@@ -15,7 +15,14 @@ def at_work():
 
 
 class Handler(flamegraph_endpoint.Handler, http.server.BaseHTTPRequestHandler):
-    pass
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        body = f"its own {self.path}".encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
 
 def serve_http(port):
