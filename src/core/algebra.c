@@ -142,6 +142,16 @@ static bool time_of_all(int64_t time[2], fg_profile *const *profiles, size_t n) 
     return true;
 }
 
+/* Threads that are recorded at the same time: how long it took, which is no sum. `span`: of their slices. */
+static int64_t duration_of_all(int64_t span, fg_profile *const *profiles, size_t n) {
+    int64_t longest = 0;
+    for (size_t i = 0; i < n; i++) {
+        int64_t duration = fg_meta_number(profiles[i], "duration");
+        if (duration > longest) longest = duration;
+    }
+    return longest && span > longest ? span : longest;
+}
+
 static int merge_stacks(fg_profile *p, const fg_profile *from, fg__slices *slices) {
     int column[FG_MAX_TYPES];
     for (size_t t = 0; t < from->type_count; t++) column[t] = find_column(p, fg_profile_type(from, t));
@@ -176,13 +186,15 @@ int fg_profile_merge(fg_profile **out, fg_profile *const *profiles, size_t n) {
 int fg__profile_merge_threads(fg_profile **out, fg_profile *const *profiles, size_t n) {
     fg__slices slices = {0};
     int64_t time[2];
-    if (n == 0 || !time_of_all(time, profiles, n)) return merge(out, profiles, n, NULL);
+    if (n == 0) return FG_EINVAL;
     fg_ctx *ctx = profiles[0]->ctx;
-    int err = fg__slices_add(&slices, ctx, time[0], 0, 0);
-    if (!err) err = fg__slices_add(&slices, ctx, time[1], 0, 0);
-    if (!err) err = merge(out, profiles, n, &slices);
+    bool timed = time_of_all(time, profiles, n);
+    int err = timed ? fg__slices_add(&slices, ctx, time[0], 0, 0) : 0;
+    if (!err && timed) err = fg__slices_add(&slices, ctx, time[1], 0, 0);
+    if (!err) err = merge(out, profiles, n, timed ? &slices : NULL);
     fg__slices_free(&slices, ctx);
-    return err;
+    int64_t duration = duration_of_all(timed ? time[1] - time[0] : 0, profiles, n);
+    return err || duration == 0 ? err : fg_meta_set_number(*out, "duration", duration);
 }
 
 int fg_profile_select(fg_profile **out, fg_profile *from, size_t type) {

@@ -342,7 +342,10 @@ void fg__slices_free(fg__slices *s, fg_ctx *ctx);
  * `ids`: what its stacks are called here.
  */
 int fg__slices_gather(fg__slices *s, fg_ctx *ctx, const fg_profile *from, const uint32_t *ids);
-/* The sum of profiles whose slices tell time by the same clock, slices included, where all of them know it. */
+/*
+ * The sum of profiles of threads that were recorded at the same time: the duration is that of all of them together. Their
+ * slices are summed as well, where all of them tell time by the same clock.
+ */
 int fg__profile_merge_threads(fg_profile **out, fg_profile *const *profiles, size_t n);
 
 /*

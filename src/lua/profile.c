@@ -178,7 +178,7 @@ static int merge(lua_State *L) {
     return merge_by(L, fg_profile_merge);
 }
 
-/* merge_threads(profile, …): of one process, by the same clock: their slices of time are summed as well. */
+/* merge_threads(profile, …): of one process, at the same time: what the slices of time and the duration follow from. */
 static int merge_threads(lua_State *L) {
     return merge_by(L, fg__profile_merge_threads);
 }

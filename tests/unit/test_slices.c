@@ -214,9 +214,11 @@ static void threads_are_summed_by_their_clock(void **state) {
     assert_int_equal(fg_profile_slices(of[2], NULL), 0);
     assert_int_equal(fg_profile_merge(&sum, of, 3), 0);
     assert_int_equal(fg_profile_slices(sum, NULL), 0); /* nobody said that their clock is the same */
+    assert_int_equal(fg_meta_number(sum, "duration"), 3330 * (int64_t)MS);
     fg_profile_free(sum);
     assert_int_equal(fg__profile_merge_threads(&sum, of, 3), 0);
     assert_in_range(fg_profile_slices(sum, NULL), 19, 20);
+    assert_in_range(fg_meta_number(sum, "duration"), 2010 * (int64_t)MS, 2020 * (int64_t)MS);
     for (int half = 0; half < 2; half++) {
         assert_int_equal(fg_profile_slice(&slice, sum, half ? 11 : 0, half ? 9 : 10), 0);
         for (uint32_t i = 0; i < fg_profile_stack_count(slice); i++) {
@@ -229,6 +231,21 @@ static void threads_are_summed_by_their_clock(void **state) {
         assert_int_equal(fg_profile_stack_count(slice), half ? 3 : 1);
         fg_profile_free(slice);
     }
+    fg_profile_free(sum);
+    for (int i = 0; i < 3; i++) fg_profile_free(of[i]);
+}
+
+/* They were recorded at the same time, whether it is known when or not. */
+static void threads_do_not_add_up_how_long_it_took(void **state) {
+    (void)state;
+    static const int64_t ms[] = {2900, 3000, 0}; /* 0: not known */
+    fg_profile *of[3], *sum;
+    for (int i = 0; i < 3; i++) {
+        of[i] = new_profile("cpu", "nanoseconds");
+        if (ms[i]) fg_meta_set_number(of[i], "duration", ms[i] * MS);
+    }
+    assert_int_equal(fg__profile_merge_threads(&sum, of, 3), 0);
+    assert_int_equal(fg_meta_number(sum, "duration"), ms[1] * MS);
     fg_profile_free(sum);
     for (int i = 0; i < 3; i++) fg_profile_free(of[i]);
 }
@@ -447,6 +464,7 @@ int main(void) {
         cmocka_unit_test(readers_keep_slices_when_asked),
         cmocka_unit_test(a_trace_of_dotnet_has_slices),
         cmocka_unit_test(threads_are_summed_by_their_clock),
+        cmocka_unit_test(threads_do_not_add_up_how_long_it_took),
         cmocka_unit_test(what_is_made_of_a_profile_has_its_slices),
         cmocka_unit_test(the_bootstrap_is_what_drawing_comes_to),
         cmocka_unit_test(bursts_are_no_changes),
