@@ -72,7 +72,7 @@ return fg.collector {
       .. "installed in it, and its inspector is closed again" },
     { "inspect", help = "HOST:PORT of a process that was started with --inspect, or the ws:// URL that it printed" },
     fg.arg.duration "30s",
-    { "interval_us", type = "integer", default = 100, help = "sampling interval in microseconds" },
+    { "interval_us", type = "integer", default = 100, min = 1, help = "sampling interval in microseconds" },
     { "threads", type = "boolean", help = "a tower for each thread, with --pid and --inspect" },
     fg.arg.slices(),
     fg.arg.output(),

@@ -27,7 +27,7 @@ return fg.collector {
     { "pid", type = "pid", help = "this process, whoever listens" },
     fg.arg.api_key(),
     fg.arg.duration "30s",
-    { "rate", type = "number", default = 100, help = "samples per second of a local process" },
+    { "rate", type = "number", default = 100, min = 1, help = "samples per second of a local process" },
     fg.arg.output(),
   },
   ways = {

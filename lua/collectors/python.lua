@@ -66,7 +66,7 @@ return fg.collector {
   args = {
     { "pid", type = "pid", required = true, positional = true, help = "the process" },
     fg.arg.duration "30s",
-    { "rate", type = "number", default = 100, help = "samples per second" },
+    { "rate", type = "number", default = 100, min = 1, help = "samples per second" },
     { "subprocesses", type = "boolean", help = "its child processes as well, a tower for each" },
     { "threads", type = "boolean", help = "a tower for each thread" },
     { "idle", type = "boolean", help = "threads that wait as well" },
