@@ -82,6 +82,7 @@ return fg.collector {
     { name = "devtools", summary = "its inspector, by --pid or --inspect: processes of your own user, all as root" },
   },
   collect = function(args)
+    if args.pid and args.inspect then return nil, "--pid and --inspect exclude each other", "INVAL" end
     if args.pid then return process(args, args.pid) end
     if args.inspect then return record(args, fg.devtools.connect(args.inspect)) end
     local headers = credentials(args)
