@@ -159,7 +159,7 @@ local function may_inject(args)
   if not args then return fg.right "ptrace" end
   if not args.pid then return nil, "it takes a --pid" end
   local process = fg.process(args.pid)
-  if args.no_inject then return nil, "nothing is to be put into it (--no-inject)", how_to_start(process) end
+  if args.no_inject then return nil, "it puts code into the program, which is ruled out here", how_to_start(process) end
   if process and profiles_itself(process) then
     return nil, "it is being profiled already (--cpu-prof), and the end of one profile would be that of the other"
   end

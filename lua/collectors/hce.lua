@@ -39,7 +39,10 @@ local function process(args, pid)
   if found.runtime == "bun" then
     local p, why, kind = fg.collect("bun",
       { pid = pid, duration = args.duration, interval_us = args.interval_us, no_inject = true })
-    if kind == "UNSUPPORTED" then why = ("%s; or try `flame-graph bun --pid %d`"):format(why, pid) end
+    if kind == "UNSUPPORTED" then
+      why = ("try `flame-graph bun --pid %d`, which puts code into it for the while; without that, %s")
+        :format(pid, why)
+    end
     return p, why, kind
   end
   return record(args, fg.devtools.attach(pid))
