@@ -6,6 +6,10 @@
  * known, and many stacks tell it better than one. The moments are jittered, so that a program which does the same every
  * 10 ms is not always met at the same place. Who needs more than a quarter of a core for the rate that was asked for gets
  * half of it, and the profile says so.
+ *
+ * `cpu` is the time in which a thread could run or held the GIL. It is CPU time as long as there is a CPU for it: where
+ * the process's own clock tells much less, the profile says so. The values stay as they were seen, as one clock of the
+ * whole process does not tell which of its stacks had to wait.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -41,6 +45,8 @@ struct python {
     py_counts counts;
     int64_t begun; /* nanoseconds since 1970 */
     double ended, cpu;
+    double counted, taken; /* seconds of `cpu` in stacks, and by the clocks of the same processes */
+    double gone;           /* when the process that was asked for had ended; 0: it runs */
     py_held held;
     fg__slices slices; /* by stack of the profile; only where they are asked for */
 };
@@ -152,6 +158,14 @@ static int sample_process(struct python *py, py_process *p, double now, double e
     return err ? err : py_process_settle(p, now, value, &py->counts);
 }
 
+/* At the end of a process, or of the profile. */
+static void compare_clocks(struct python *py, const py_process *p) {
+    double taken = py_process_cpu(p);
+    if (taken < 0) return;
+    py->taken += taken;
+    py->counted += (double)p->counted / 1e9;
+}
+
 static int sample_all(struct python *py, double now, double elapsed) {
     int err = look_for_children(py, now);
     for (size_t i = 0; !err && i < py->count;) {
@@ -160,6 +174,8 @@ static int sample_all(struct python *py, double now, double elapsed) {
             i++;
             continue;
         }
+        if (py->processes[i]->pid == (pid_t)py->options.common.pid) py->gone = now;
+        compare_clocks(py, py->processes[i]);
         py_process_close(py->processes[i]);
         py->processes[i] = py->processes[--py->count];
     }
@@ -199,12 +215,32 @@ static int python_run(fg__sampler *s) {
         if (next < earliest) next = earliest;
         if (!err) err = slow_down(py, now, &since, &cpu);
     }
+    for (size_t i = 0; i < py->count; i++) compare_clocks(py, py->processes[i]);
     py->ended = fg__loop_now();
     py->cpu = thread_cpu();
     return err;
 }
 
 /* ---- finish --------------------------------------------------------------------------------------------- */
+
+/* With --idle it is the time of waiting that was asked for, with --gil that of the lock, whether its holder runs or not. */
+static int note_waiting(const struct python *py, fg_profile *p) {
+    static const double much_more = 1.25, seconds_more = 0.1;
+    if (py->options.wishes.idle || py->options.wishes.gil) return 0;
+    if (py->counted < much_more * py->taken || py->counted < py->taken + seconds_more) return 0;
+    return fg_profile_note(
+        p,
+        "the program took %.2f s of CPU time, %.2f s are counted: for the rest of these it waited "
+        "for a CPU, was stopped, or slept and kept the GIL; shares are right as far as all of it "
+        "waited alike",
+        py->taken, py->counted);
+}
+
+static int note_end(const struct python *py, fg_profile *p) {
+    if (!py->gone || isinf(py->s.ends)) return 0;
+    return fg_profile_note(p, "process %d ended after %.2f s of %g s", (int)py->options.common.pid,
+                           py->gone - py->s.started, py->s.ends - py->s.started);
+}
 
 static int describe(struct python *py, fg_profile *p) {
     const struct {
@@ -227,6 +263,8 @@ static int describe(struct python *py, fg_profile *p) {
         err = fg_profile_note(
             p, "there is no sample for %.0f %% of the time: others had the CPU when it was due",
             100 * py->owed / (py->ended - py->s.started));
+    if (!err) err = note_waiting(py, p);
+    if (!err) err = note_end(py, p);
     if (!err && py->counts.torn * 20 > py->counts.samples)
         err = fg_profile_note(
             p,

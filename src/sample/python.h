@@ -250,6 +250,8 @@ typedef struct py_process {
     uint32_t tid_offset; /* of the thread's number in the C library's own struct; 0: not known */
     bool tid_sought;
     uint64_t tick, random;
+    double cpu_begun;   /* seconds of CPU time that it had taken when it was opened; negative: not known */
+    int64_t counted;    /* nanoseconds, in all of its stacks */
     py_native *native;  /* NULL: not wanted */
     fg__slices *slices; /* NULL: not wanted */
     py_stack stack;     /* of the thread at hand */
@@ -258,6 +260,8 @@ typedef struct py_process {
 /* Attach to a process. The message says why not. */
 int py_process_open(py_process **out, fg_profile *profile, pid_t pid, const py_wishes *wishes);
 void py_process_close(py_process *p);
+/* Seconds of CPU time that it has taken since it was opened, in all of its threads; negative: not known. */
+double py_process_cpu(const py_process *p);
 /* Take one sample of all of its threads; each stack counts `value` (samples, nanoseconds). */
 int py_process_sample(py_process *p, double now, const int64_t *value, py_counts *counts);
 /* With --native, count what the last sample has taken, once the process goes on. */

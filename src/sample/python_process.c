@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 #include "sample/python.h"
 #include "sys/proc.h"
@@ -214,6 +215,7 @@ static int count_stack(py_process *p, uint32_t thread_frame, const py_stack *sta
     for (size_t i = stack->count; i-- > 0;) frames[n++] = stack->frames[i].id;
     counts->samples++;
     counts->truncated += stack->truncated;
+    p->counted += value[1];
     uint32_t id;
     int err = fg__stack_put(p->profile, frames, n, value, &id);
     return err || !p->slices ? err : fg__slices_add(p->slices, p->ctx, (int64_t)(now * 1e9), id, value[1]);
@@ -322,6 +324,18 @@ int py_process_settle(py_process *p, double now, const int64_t *value, py_counts
 
 /* ---- its life ------------------------------------------------------------------------------------------- */
 
+/* That a process has taken so far; one that has ended has it until its parent collects it. */
+static double cpu_so_far(pid_t pid) {
+    clockid_t clock;
+    struct timespec t;
+    if (clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &t)) return -1;
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+double py_process_cpu(const py_process *p) {
+    return p->cpu_begun < 0 ? -1 : cpu_so_far(p->pid) - p->cpu_begun;
+}
+
 int py_process_open(py_process **out, fg_profile *profile, pid_t pid, const py_wishes *wishes) {
     fg_ctx *ctx = profile->ctx;
     py_process *p = fg__calloc(ctx, 1, sizeof *p);
@@ -337,6 +351,7 @@ int py_process_open(py_process **out, fg_profile *profile, pid_t pid, const py_w
         py_process_close(p);
         return err;
     }
+    p->cpu_begun = cpu_so_far(pid); /* to find it can take a while: that is not watched yet */
     *out = p;
     return 0;
 }
