@@ -14,7 +14,25 @@ local function label(name, frame)
   return ("%s (%s)"):format(name, place)
 end
 
+-- Whether a child of the process is a Python program.
+local function has_python_children(pid)
+  for _, one in ipairs(fg.processes()) do
+    if one.ppid == pid and one.runtime == "python" then return true end
+  end
+  return false
+end
+
+local function nothing_seen(args)
+  local hint = not args.subprocesses and has_python_children(args.pid)
+    and "it has children that are Python programs: --subprocesses looks at them as well"
+    or "drive load and try again, or --idle shows what its threads wait for"
+  return nil, ("process %d did nothing in Python while it was watched: %s"):format(args.pid, hint), "EMPTY"
+end
+
 local function sample(args)
+  if args.gil and args.idle then
+    return nil, "--gil and --idle exclude each other: who holds the GIL is not idle", "INVAL"
+  end
   local process, message, code = fg.process(args.pid)
   if process and process.exe then process, message, code = fg.expect_runtime(args.pid, "python") end
   if not process then return nil, message, code end -- one that may not be looked at: the sampler says which right lacks
@@ -26,10 +44,7 @@ local function sample(args)
     slices = args.slices,
   }
   if not p then return nil, message, code end
-  if p:total() == 0 then
-    return nil, ("process %d did nothing in Python while it was watched: drive load and try again, or --idle shows "
-      .. "what its threads wait for"):format(args.pid), "EMPTY"
-  end
+  if p:total() == 0 then return nothing_seen(args) end
   return p:filter { rename = label }
 end
 
