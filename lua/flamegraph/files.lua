@@ -5,6 +5,21 @@ local system = require "flamegraph.system"
 
 local files = {}
 
+--- Whether a file could be written: a message, or nil where nothing is in the way.
+-- @tparam string flag what messages call the path: "--report"
+-- @tparam string path "-" is standard output
+function files.problem(flag, path)
+  if path == "-" then return nil end
+  local ok, why = system.writable(path)
+  if not ok then return ("%s %s: cannot write there: %s"):format(flag, path, why) end
+end
+
+-- An error about the temporary file, told of the one that it would have become.
+local function told_of(path, temporary, why)
+  local named = why:sub(1, #temporary) == temporary
+  return named and path .. why:sub(#temporary + 1) or ("%s: %s"):format(path, why)
+end
+
 --- Write a text; "-" is standard output.
 -- @treturn boolean|nil nil, message, "IO"
 function files.write(path, text)
@@ -14,7 +29,7 @@ function files.write(path, text)
   end
   local temporary = ("%s.%d.tmp"):format(path, system.time())
   local file, why = io.open(temporary, "wb")
-  if not file then return nil, why, "IO" end
+  if not file then return nil, told_of(path, temporary, why), "IO" end
   local ok
   ok, why = file:write(text)
   local closed, problem = file:close()
@@ -22,7 +37,7 @@ function files.write(path, text)
   if ok then ok, why = os.rename(temporary, path) end
   if ok then return true end
   os.remove(temporary)
-  return nil, ("%s: %s"):format(path, why), "IO"
+  return nil, told_of(path, temporary, why), "IO"
 end
 
 --- Make a folder, and those it lies in.

@@ -2,6 +2,7 @@
 
 local browser = require "flamegraph.browser"
 local check = require "flamegraph.check"
+local files = require "flamegraph.files"
 local log = require "flamegraph.log"
 local profile = require "flamegraph.profile"
 local system = require "flamegraph.system"
@@ -58,8 +59,7 @@ function output.problem(path, picture)
     return ("--output %s: its suffix names no format (%s); or choose one with --format"):format(path,
       usual_suffixes())
   end
-  local ok, why = system.writable(path)
-  if not ok then return ("--output %s: cannot write there: %s"):format(path, why) end
+  return files.problem("--output", path)
 end
 
 -- How much there is, of the value type asked for: samples where nobody asked.

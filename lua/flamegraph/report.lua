@@ -126,11 +126,15 @@ function report.xml(result)
       xml(report.line(result.load)))
 end
 
---- Whether a report can be written to a path: nil, or what is wrong with its suffix.
-function report.problem(path)
+local function has_format(path)
   local suffix = path:match "%.(%w+)$"
-  if suffix == "md" or suffix == "json" or suffix == "xml" then return nil end
-  return ("--report %s: a report ends in .md, .json or .xml (JUnit)"):format(path)
+  return suffix == "md" or suffix == "json" or suffix == "xml"
+end
+
+--- Whether a report can be written to a path: nil, or what is in the way.
+function report.problem(path)
+  if not has_format(path) then return ("--report %s: a report ends in .md, .json or .xml (JUnit)"):format(path) end
+  return files.problem("--report", path)
 end
 
 --- Write a report; the suffix says which.
@@ -138,8 +142,7 @@ end
 --   thresholds.judge), `passed`
 -- @treturn boolean|nil nil, message, code
 function report.write(path, result)
-  local problem = report.problem(path)
-  if problem then check.fail("%s", problem) end
+  if not has_format(path) then check.fail("a report ends in .md, .json or .xml (JUnit), not %s", path) end
   return files.write(path, report[path:match "%.(%w+)$"](result))
 end
 

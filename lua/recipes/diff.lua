@@ -24,6 +24,8 @@ local function problem(args)
   end
   for _, path in ipairs(args.report or {}) do
     if not report.format(path) then return ("--report %s: ends in .txt, .md, .json or .xml"):format(path) end
+    local why = files.problem("--report", path)
+    if why then return why end
   end
 end
 

@@ -305,6 +305,8 @@ local function problem(args)
   if not ok then return "--budget " .. why end
   for _, path in ipairs(args.report or {}) do
     if not report.format(path) then return ("--report %s: ends in .txt, .md, .json or .xml"):format(path) end
+    why = files.problem("--report", path)
+    if why then return why end
   end
   if args.calibrate then
     if not (args.cmd or args.before or args.url) then return "--calibrate needs --cmd, --before or --url" end

@@ -181,6 +181,8 @@ local function told(rows, args)
 end
 
 local function run(args)
+  local wrong = files.problem("--plot", args.plot)
+  if wrong then return nil, wrong, "INVAL" end
   if args.pid then
     local process, why, kind = fg.process(args.pid)
     if not process then return nil, why, kind end
