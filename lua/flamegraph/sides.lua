@@ -73,6 +73,19 @@ local function far_apart(x, y)
   return x > 0 and y > 0 and math.abs(x - y) > 0.1 * math.max(x, y)
 end
 
+--- What is wrong with a value type that is asked for: a message, or nil where all the profiles have it.
+-- @tparam {Profile,...} list
+-- @tparam string|nil name
+function sides.type_problem(list, name)
+  for _, p in ipairs(name and list or {}) do
+    local names = {}
+    for i, type in ipairs(p:types()) do names[i], names[type.name] = type.name, true end
+    if not names[name] then
+      return ("--type %s: a profile has no such value type, but %s"):format(name, table.concat(names, ", "))
+    end
+  end
+end
+
 --- What makes a comparison doubtful without forbidding it.
 -- @tparam {Profile,...} before
 -- @tparam {Profile,...} after

@@ -83,7 +83,7 @@ local function attach(name, command, values)
     if p or code == "INTERRUPTED" then break end
   end
   if not p then
-    return nil, ("'%s' (process %d): %s"):format(command, child.pid, why), code
+    return nil, ("'%s' (process %d): %s"):format(command, child.pid, why), code or "REMOTE"
   end
   local ended = child:wait()
   if not ended or ended.status ~= 0 then
@@ -103,6 +103,22 @@ local function serve(what, values)
   local failure = failed.profile or failed.load
   if failure then return nil, failure.message, failure.code end
   return got.profile:meta { units = got.load.requests - got.load.failed }
+end
+
+local function with_label(arg) return "--with " .. arg.name end
+
+--- What is wrong with further arguments of a collector: a message, or nil.
+-- @tparam string collector
+-- @tparam table values by name
+function trial.problem(collector, values)
+  local declared, given = commands.find(collector, "collector").declaration.args, {}
+  local key, why = args.unknown(declared, values)
+  if key then return ("--with %s: %s: %s"):format(key, collector, why) end
+  for arg in args.each(declared) do
+    if values[arg.name] ~= nil then given[#given + 1] = arg end
+  end
+  local _, wrong = args.resolve(given, values, nil, with_label)
+  return wrong
 end
 
 --- Profile one variant once.

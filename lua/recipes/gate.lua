@@ -85,6 +85,8 @@ local function note_copies(notes, taken)
 end
 
 local function judged(args, profiles, level)
+  local problem = sides.type_problem(profiles.before, args.type) or sides.type_problem(profiles.after, args.type)
+  if problem then return nil, problem, "INVAL" end
   local options = options_of(args, level)
   local taken = runs.count_all(profiles, options)
   local why = refusal(args, taken)
@@ -148,6 +150,8 @@ local function take_pair(args, folder, number, before_first, profiles)
     if not args.collector then what.path = what.path:gsub("%.pb%.gz$", "") end
     local p, why, code = trial.run(what)
     if not p then return nil, ("%s, run %d: %s"):format(side, number, why), code end
+    local problem = sides.type_problem({ p }, args.type)
+    if problem then return nil, problem, "INVAL" end
     if profiles then table.insert(profiles[side], p) else os.remove(what.path) end
   end
   return true
@@ -228,6 +232,8 @@ local function calibrate(args)
     end
     made.passed = true -- they are read, and nobody asked for them
   end
+  local wrong = sides.type_problem(list, args.type)
+  assert(not wrong, wrong, "INVAL")
   local options = options_of(args)
   local all, half, alarms, detectable = runs.count_all({ list }, options)[1], #list // 2, 0, {}
   options.factor = 1
@@ -308,6 +314,10 @@ local function problem(args)
     why = files.problem("--report", path)
     if why then return why end
   end
+  local values
+  values, why = more_values(args)
+  why = why or args.collector and trial.problem(args.collector, values)
+  if why then return why end
   if args.calibrate then
     if not (args.cmd or args.before or args.url) then return "--calibrate needs --cmd, --before or --url" end
   elseif not makes_runs(args) and not ((args.before or args.baseline) and args.after) then

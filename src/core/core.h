@@ -215,6 +215,9 @@ struct fg_profile {
     struct fg__tree *tree; /* NULL until asked for; dropped by each change */
 };
 
+/* FG_EINVAL: the profile, of this side of a comparison or "", has no such value type; the message lists those it has. */
+int fg__fail_type(const fg_profile *p, const char *side, const char *name);
+
 /* Intern `n` bytes of text from outside: cleaned first. At most FG__STRING_MAX bytes are kept. */
 enum { FG__STRING_MAX = 1 << 20 };
 int fg__string_intern(uint32_t *out, fg_profile *p, const char *bytes, size_t n);

@@ -63,9 +63,7 @@ static int open_run(run *r, const side *s, const char *type) {
         return fg__fail(r->p->ctx, FG_EINVAL,
                         "the profile %s is a diff already; a diff compares two profiles", s->name);
     int column = fg_profile_find_type(r->p, type);
-    if (column < 0)
-        return fg__fail(r->p->ctx, FG_EINVAL, "the profile %s has no value type \"%s\"", s->name,
-                        type ? type : "");
+    if (column < 0) return fg__fail_type(r->p, s->name, type);
     r->type = (size_t)column;
     r->unit = base_unit(fg_profile_type(r->p, r->type).unit, &r->scale);
     return 0;

@@ -1,5 +1,6 @@
 /* The stack table: the profile's life, its value types and its unique stacks. Drawn in core.h. */
 #include "core/core.h"
+#include <stdio.h>
 #include "core/tree.h"
 
 int fg_profile_new(fg_profile **out, fg_ctx *ctx) {
@@ -78,6 +79,14 @@ int fg_profile_find_type(const fg_profile *p, const char *name) {
     for (size_t i = 0; i < p->type_count; i++)
         if (strcmp(p->strings[p->types[i].name].bytes, name) == 0) return (int)i;
     return any && p->type_count ? 0 : -1;
+}
+
+int fg__fail_type(const fg_profile *p, const char *side, const char *name) {
+    char list[256] = "none";
+    for (size_t i = 0, n = 0; i < p->type_count && n < sizeof list; i++)
+        n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", i ? ", " : "", fg_profile_type(p, i).name);
+    return fg__fail(p->ctx, FG_EINVAL, "the profile%s%s has no value type \"%s\", but %s", *side ? " " : "",
+                    side, name ? name : "", list);
 }
 
 int fg__types_copy(fg_profile *to, const fg_profile *from) {

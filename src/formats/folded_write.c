@@ -213,9 +213,7 @@ static void write_lines(fg_out *out, const writer *w) {
 int fg__folded_write(fg_out *out, fg_profile *p, const fg_write_options *options) {
     writer w = {.p = p, .diff = fg_profile_is_diff(p) && !options->type};
     int column = w.diff ? 0 : fg_profile_find_type(p, options->type);
-    if (column < 0)
-        return fg__fail(p->ctx, FG_EINVAL, "the profile has no value type \"%s\"",
-                        options->type ? options->type : "");
+    if (column < 0) return fg__fail_type(p, "", options->type);
     w.column = (size_t)column;
     int err = make_labels(&w);
     if (!err) err = rank_keys(&w);

@@ -51,9 +51,7 @@ static void write_weights(fg_out *out, const fg_profile *p, size_t type) {
 
 static int write_speedscope(fg_out *out, fg_profile *p, const fg_write_options *options) {
     int active = fg_profile_find_type(p, options->type);
-    if (active < 0)
-        return fg__fail(p->ctx, FG_EINVAL, "the profile has no value type \"%s\"",
-                        options->type ? options->type : "");
+    if (active < 0) return fg__fail_type(p, "", options->type);
     const char *title = options->title ? options->title : fg_meta_text(p, "title");
     fg__out_text(out, "{\"$schema\":\"" FG__SPEEDSCOPE_SCHEMA "\",\"name\":");
     fg__out_json(out, *title ? title : "flame-graph");

@@ -50,9 +50,7 @@ static void rank_changes(fg__summary *s) {
 int fg__summary_make(fg__summary *s, fg_profile *p, const fg_write_options *options) {
     *s = (fg__summary){.p = p, .diff = fg_profile_is_diff(p)};
     int type = s->diff ? 0 : fg_profile_find_type(p, options->type);
-    if (type < 0)
-        return fg__fail(p->ctx, FG_EINVAL, "the profile has no value type \"%s\"",
-                        options->type ? options->type : "");
+    if (type < 0) return fg__fail_type(p, "", options->type);
     s->type = (size_t)type;
     s->factor = fg_meta_real(p, "factor") > 0 ? fg_meta_real(p, "factor") : 1;
     s->rows = fg__calloc(p->ctx, p->frame_count, sizeof *s->rows);

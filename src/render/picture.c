@@ -36,9 +36,7 @@ static int choose_palette(fg__picture *pic, const fg_write_options *options) {
 
 static int choose_type(fg__picture *pic, const fg_write_options *options) {
     int type = fg_profile_find_type(pic->p, options->type);
-    if (type < 0)
-        return fg__fail(pic->ctx, FG_EINVAL, "the profile has no value type \"%s\"",
-                        options->type ? options->type : "");
+    if (type < 0) return fg__fail_type(pic->p, "", options->type);
     pic->type = (size_t)type;
     if (!*pic->unit) pic->unit = fg_profile_type(pic->p, pic->type).unit;
     return 0;
