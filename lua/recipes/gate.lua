@@ -149,7 +149,7 @@ local function take_pair(args, folder, number, before_first, profiles)
     what.path = ("%s/%s/%s%03d.pb.gz"):format(folder, side, profiles and "run" or ".warm", number)
     if not args.collector then what.path = what.path:gsub("%.pb%.gz$", "") end
     local p, why, code = trial.run(what)
-    if not p then return nil, ("%s, run %d: %s"):format(side, number, why), code end
+    if not p then return nil, ("%s, %s %d: %s"):format(side, profiles and "run" or "warm-up", number, why), code end
     local problem = sides.type_problem({ p }, args.type)
     if problem then return nil, problem, "INVAL" end
     if profiles then table.insert(profiles[side], p) else os.remove(what.path) end
@@ -181,7 +181,9 @@ local function make(args)
   local most = args.max_runs or args.runs
   local order, profiles = trial.order(most, trial.random(seed)), { before = {}, after = {} }
   fg.log(args.keep and "seed %d; the runs are kept in %s" or "seed %d", seed, folder)
-  local bar <close> = fg.progress { text = ("making %d runs a side"):format(most), covers = true }
+  local making = most > args.runs and ("making %d to %d runs a side"):format(args.runs, most)
+    or ("making %d runs a side"):format(most)
+  local bar <close> = fg.progress { text = making, covers = true }
   bar:update {} -- where there is no terminal, it is told now
   for i = 1, args.warmup do assert(take_pair(args, folder, i, true, nil)) end
   local spent, at_first = 0, trial.environment()
