@@ -36,9 +36,18 @@ function trial.order(pairs_, random)
   return list
 end
 
+-- A command may go to another folder before it uses a path.
+local function absolute(path)
+  if path:find "^/" then return path end
+  local folder, why = system.readlink "/proc/self/cwd"
+  return folder and folder .. "/" .. path, why
+end
+
 -- A command that profiles itself: into the file that FG_PROFILE names.
 local function run_itself(command, path)
-  local ended, why, code = spawn { "sh", "-c", command, stdout = "null", env = { FG_PROFILE = path } }
+  local file, wrong = absolute(path)
+  if not file then return nil, wrong, "IO" end
+  local ended, why, code = spawn { "sh", "-c", command, stdout = "null", env = { FG_PROFILE = file } }
   if not ended then return nil, why, code end
   if ended.status ~= 0 then
     local how = ended.signal and "signal " .. ended.signal or "status " .. tostring(ended.status)
