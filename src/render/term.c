@@ -132,10 +132,62 @@ static void put_icicle(term *t) {
 
 /* ---- the table ----------------------------------------------------------------------------------------- */
 
-static void put_change(term *t, const fg__summary *s, const fg__summary_row *row) {
+enum { CELLS = 3, CELL_MOST = 64 };
+
+/* Before, after and the change as they are compared: shares of each side, or values, those of after × factor. */
+static void change_cells(char cells[CELLS][CELL_MOST], const term *t, const fg__summary *s,
+                         const fg__summary_row *row) {
+    bool shares = strcmp(fg_meta_text(s->p, "normalize"), "share") == 0;
+    const double values[2] = {(double)row->self[0], (double)row->self[1] * s->factor};
     for (size_t side = 0; side < 2; side++)
-        fg__out_format(t->out, "%6.1f %%", 100 * fg__share((double)row->self[side], (double)s->sum[side]));
-    fg__out_text(t->out, "  ");
+        if (shares)
+            snprintf(cells[side], CELL_MOST, "%.1f %%",
+                     100 * fg__share((double)row->self[side], (double)s->sum[side]));
+        else
+            fg__value_text(cells[side], CELL_MOST, values[side], t->pic.unit);
+    if (!row->self[0])
+        snprintf(cells[2], CELL_MOST, "%s", row->self[1] ? "new" : "");
+    else if (!row->self[1])
+        snprintf(cells[2], CELL_MOST, "gone");
+    else
+        snprintf(cells[2], CELL_MOST, "%+.1f %%", 100 * row->change / values[0]);
+}
+
+static void put_right(fg_out *out, const char *text, size_t columns) {
+    for (size_t n = characters(text); n < columns; n++) fg__out_char(out, ' ');
+    fg__out_text(out, text);
+}
+
+static void put_name(term *t, const fg__summary *s, const fg__summary_row *row, size_t in_front) {
+    static const size_t least = 8; /* in a narrow terminal the line grows rather than the name disappears */
+    const char *name = fg__frame_name(s->p, row->frame).bytes;
+    put_cut(t->out, *name ? name : "(no name)",
+            t->columns > in_front + least ? t->columns - in_front : least);
+    fg__out_char(t->out, '\n');
+}
+
+static void put_changes(term *t, const fg__summary *s, size_t limit) {
+    static const char *const heads[CELLS] = {"before", "after", "change"};
+    char cells[CELLS][CELL_MOST];
+    size_t wide[CELLS], in_front = 2;
+    for (size_t c = 0; c < CELLS; c++) wide[c] = characters(heads[c]);
+    for (size_t i = 0; i < limit; i++) {
+        change_cells(cells, t, s, &s->rows[i]);
+        for (size_t c = 0; c < CELLS; c++)
+            if (characters(cells[c]) > wide[c]) wide[c] = characters(cells[c]);
+    }
+    fg__out_char(t->out, '\n');
+    for (size_t c = 0; c < CELLS; c++) {
+        put_right(t->out, heads[c], wide[c] + 2);
+        in_front += wide[c] + 2;
+    }
+    fg__out_text(t->out, "  self of\n");
+    for (size_t i = 0; i < limit; i++) {
+        change_cells(cells, t, s, &s->rows[i]);
+        for (size_t c = 0; c < CELLS; c++) put_right(t->out, cells[c], wide[c] + 2);
+        fg__out_text(t->out, "  ");
+        put_name(t, s, &s->rows[i], in_front);
+    }
 }
 
 static void put_shares(term *t, const fg__summary *s, const fg__summary_row *row) {
@@ -146,22 +198,19 @@ static void put_shares(term *t, const fg__summary *s, const fg__summary_row *row
 
 static void put_rows(term *t, const fg__summary *s, size_t limit) {
     static const size_t shares = 18; /* columns in front of the name */
-    fg__out_text(t->out, s->diff ? "\n  before   after  self of\n" : "\n    self   total  function\n");
-    for (size_t i = 0; i < s->count && i < limit; i++) {
-        if (s->diff)
-            put_change(t, s, &s->rows[i]);
-        else
-            put_shares(t, s, &s->rows[i]);
-        const char *name = fg__frame_name(s->p, s->rows[i].frame).bytes;
-        put_cut(t->out, *name ? name : "(no name)", t->columns - shares);
-        fg__out_char(t->out, '\n');
+    fg__out_text(t->out, "\n    self   total  function\n");
+    for (size_t i = 0; i < limit; i++) {
+        put_shares(t, s, &s->rows[i]);
+        put_name(t, s, &s->rows[i], shares);
     }
 }
 
 static int put_table(term *t, const fg_write_options *options) {
     fg__summary s;
     int err = fg__summary_make(&s, t->pic.p, options);
-    if (!err) put_rows(t, &s, options->limit ? options->limit : TOP_ROWS);
+    size_t limit = options->limit ? options->limit : TOP_ROWS;
+    if (limit > s.count) limit = s.count;
+    if (!err) (s.diff ? put_changes : put_rows)(t, &s, limit);
     fg__summary_free(&s);
     return err;
 }
