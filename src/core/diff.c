@@ -4,6 +4,7 @@
  */
 #include "core/core.h"
 #include <math.h>
+#include <stdio.h>
 
 /* Units that convert, as multiples of the first of their family. */
 static const struct {
@@ -239,14 +240,39 @@ static int note_texts(fg_profile *p, const fg_profile *a, const fg_profile *b) {
     return 0;
 }
 
+/* A period as a text, "10 ms"; what is no time stays a plain number. Its unit is that of its type, "cpu/nanoseconds" or
+ * the name of a value type. */
+static void period_text(char *text, size_t n, const fg_profile *p) {
+    long long period = fg_meta_number(p, "period");
+    const char *type = fg_meta_text(p, "period_type"), *slash = strrchr(type, '/');
+    int column = slash || !*type ? -1 : fg_profile_find_type(p, type);
+    int64_t scale;
+    const char *unit = base_unit(slash        ? slash + 1
+                                 : column < 0 ? ""
+                                              : fg_profile_type(p, (size_t)column).unit,
+                                 &scale);
+    double value = (double)period * (double)scale;
+    if (strcmp(unit, "nanoseconds") == 0)
+        snprintf(text, n, "%.4g ms", value / 1e6);
+    else if (strcmp(unit, "bytes") == 0)
+        snprintf(text, n, "%.0f bytes", value);
+    else
+        snprintf(text, n, "%lld", period);
+}
+
 static int note_rates(fg_profile *p, const side *a, const side *b) {
-    long long x = fg_meta_number(a->runs[0].p, "period"), y = fg_meta_number(b->runs[0].p, "period");
-    const char *unit = fg_meta_text(a->runs[0].p, "period_type");
+    const fg_profile *before = a->runs[0].p, *after = b->runs[0].p;
+    long long x = fg_meta_number(before, "period"), y = fg_meta_number(after, "period");
+    const char *type = fg_meta_text(before, "period_type"), *slash = strrchr(type, '/');
     int err = 0;
-    if (x > 0 && y > 0 && x != y)
-        err =
-            fg_profile_note(p, "the sides were sampled at different rates: every %lld%s%s before, %lld after",
-                            x, *unit ? " of " : "", unit, y);
+    if (x > 0 && y > 0 && x != y) {
+        char first[64], second[64];
+        period_text(first, sizeof first, before);
+        period_text(second, sizeof second, after);
+        err = fg_profile_note(p, "the sides were sampled at different rates: every %s%s%.*s before, %s after",
+                              first, *type ? " of " : "",
+                              (int)(slash ? (size_t)(slash - type) : strlen(type)), type, second);
+    }
     if (!err && longer_or_shorter(a, b))
         err = fg_profile_note(p, "the sides lasted differently long: %.4g s before, %.4g s after",
                               a->duration / (double)a->n / 1e9, b->duration / (double)b->n / 1e9);

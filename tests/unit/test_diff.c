@@ -209,6 +209,14 @@ static void what_differs_between_the_sides_is_said(void **state) {
     assert_string_equal(fg_meta_text(d, "normalize"),
                         "rate"); /* CPU time is what it is, however often it is sampled */
     fg_profile_free(d);
+    fg_meta_set_number(a, "period", 10000000);
+    fg_meta_set_number(b, "period", 2500000);
+    fg_meta_set_text(a, "period_type", "cpu/nanoseconds"); /* as pprof has it, and as samplers do */
+    fg_meta_set_text(b, "period_type", "cpu");
+    assert_int_equal(fg_diff(&d, a, b, NULL, FG_NORMALIZE_AUTO), 0);
+    assert_string_equal(fg_profile_note_at(d, 2),
+                        "the sides were sampled at different rates: every 10 ms of cpu before, 2.5 ms after");
+    fg_profile_free(d);
     fg_profile *c = new_profile("samples", "count"), *e = new_profile("samples", "count");
     add(c, "x", 100);
     add(e, "x", 50);
