@@ -107,11 +107,23 @@ local function with_positional(declared, words)
   return words
 end
 
+-- The flag of the value in front of a word where that is a list of paths: maybe the shell has made words of a pattern.
+local function flag_before(declared, words, at)
+  for arg in args.each(declared) do
+    local flag = args.flag(arg)
+    local given = words[at - 2] == flag or (words[at - 1] or ""):find(flag .. "=", 1, true) == 1
+    if given and arg.list and arg.type == "path" then return flag end
+  end
+end
+
 -- argparse's message, but for a word without a flag, of which it says no more than that there are too many.
 local function explain(message, declared, words)
-  local word = message:find "^too many arguments" and stray(declared, words)
+  if not message:find "^too many arguments" then return message end
+  local word, at = stray(declared, words)
   if not word then return message end
-  local meant = declared.input and (": is '--input %s' meant?"):format(word) or ": a value has its flag in front of it"
+  local flag = flag_before(declared, words, at)
+  local meant = declared.input and (": is '--input %s' meant?"):format(word)
+    or ": a value has its flag in front of it" .. (flag and (", a pattern is quoted: %s 'FOLDER/*'"):format(flag) or "")
   return ("unexpected '%s'%s"):format(word, meant)
 end
 

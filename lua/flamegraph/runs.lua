@@ -6,20 +6,33 @@ local system = require "flamegraph.system"
 
 local runs = {}
 
--- "*.pb.gz" as a Lua pattern
+local wild = { ["*"] = ".*", ["?"] = "." }
+
+-- "*.pb.gz", "run[0-4].folded" as a Lua pattern
 local function as_pattern(glob)
-  local text = glob:gsub("[%^%$%(%)%%%.%[%]%+%-]", "%%%0"):gsub("%*", ".*"):gsub("%?", ".")
-  return "^" .. text .. "$"
+  local parts, at = {}, 1
+  while at <= #glob do
+    local negated, set, after = glob:match("^%[([!^]?)([^%]]+)%]()", at)
+    local c = glob:sub(at, at)
+    if set then
+      parts[#parts + 1] = ("[%s%s]"):format(negated ~= "" and "^" or "", (set:gsub("[%%^]", "%%%0")))
+    else
+      parts[#parts + 1] = wild[c] or c:gsub("%p", "%%%0")
+    end
+    at = after or at + 1
+  end
+  return "^" .. table.concat(parts) .. "$"
 end
 
---- The files that a path, a folder or a pattern with * and ? in its last part stands for, sorted.
+--- The files that a path, a folder or a pattern with *, ? and [a-z] in its last part stands for, sorted. A file that is
+-- called as the pattern is itself.
 -- @treturn {string,...}|nil nil, message, "IO"
 function runs.files(text)
   local folder, last = text:match "^(.-)([^/]*)$"
   local names = system.folder(text)
   if names then
     folder, last = text:gsub("/*$", "/"), "*"
-  elseif last:find "[*?]" then
+  elseif last:find "[*?[]" and not system.identity(text) then
     local why
     names, why = system.folder(folder == "" and "." or folder)
     if not names then return nil, why, "IO" end
