@@ -51,18 +51,23 @@ static bool gives(const fg_profile *from, const int *column, uint32_t stack) {
     return some;
 }
 
+/* The frame in `to` under its new name (`rename`: NULL, the same); *apart becomes false where another one is called so. */
+static int put_frame(uint32_t *out, bool *apart, fg_profile *to, fg_frame frame,
+                     int (*rename)(void *user, fg_frame *frame), void *user) {
+    size_t known = to->frame_count;
+    int err = rename ? rename(user, &frame) : 0;
+    if (!err) err = fg_profile_frame(out, to, &frame);
+    if (!err) *apart &= *out == known;
+    return err;
+}
+
 int fg__rename_frames(fg__renamed *out, fg_profile *to, const fg_profile *from,
                       int (*rename)(void *user, fg_frame *frame), void *user) {
     out->map = fg__frame_map(to->ctx, from);
     out->apart = true;
     int err = out->map ? 0 : FG_ENOMEM;
-    for (uint32_t id = 0; id < from->frame_count && !err; id++) {
-        fg_frame frame = fg_profile_frame_at(from, id);
-        size_t known = to->frame_count;
-        err = rename(user, &frame);
-        if (!err) err = fg_profile_frame(&out->map[id], to, &frame);
-        out->apart &= out->map[id] >= known;
-    }
+    for (uint32_t id = 0; id < from->frame_count && !err; id++)
+        err = put_frame(&out->map[id], &out->apart, to, fg_profile_frame_at(from, id), rename, user);
     return err;
 }
 
@@ -263,11 +268,8 @@ static int judge(verdicts *v, fg_profile *to, const fg_profile *from, const fg_f
         v->focusing |= (flags & FG_FRAME_FOCUS) != 0;
         if (flags & FG_FRAME_HIDE) v->apart = false;
         if (flags & (FG_FRAME_HIDE | FG_FRAME_IGNORE)) continue;
-        size_t known = to->frame_count;
-        int err = filter->rename ? filter->rename(filter->user, &frame) : 0;
-        if (!err) err = fg_profile_frame(&v->frame[id], to, &frame);
+        int err = put_frame(&v->frame[id], &v->apart, to, frame, filter->rename, filter->user);
         if (err) return err;
-        v->apart &= v->frame[id] == known;
     }
     return 0;
 }

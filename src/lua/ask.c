@@ -165,7 +165,7 @@ static uint8_t *wanted_frames(lua_State *L, fg_profile *p) {
 
 /* Where things are on the Lua stack while calls become tables. NAMES and SETS are by frame id + 1, so that each name is
  * made a string, and its set is looked up, once for each frame and not for each call. */
-enum { CALLS = 1, CALL_COUNT, CALLED_PROFILE, RESULT, NAMES, SETS };
+enum { CALLS = 1, CALL_COUNT, CALLED_PROFILE, NAMES, RESULT, SETS };
 
 static void push_name(lua_State *L, const fg_profile *p, uint32_t frame) {
     if (lua_rawgeti(L, NAMES, (lua_Integer)frame + 1) != LUA_TNIL) return;
@@ -193,18 +193,16 @@ static void push_set(lua_State *L, const fg_profile *p, uint32_t frame) {
     lua_rawseti(L, SETS, (lua_Integer)frame + 1);
 }
 
-/* Calls (light userdata), how many, the profile, nil, names or nil → name → set of the names that call it. */
+/* Calls (light userdata), how many, the profile, names or nil → name → set of the names that call it. */
 static int push_calls(lua_State *L) {
     const fg__call_pair *calls = lua_touserdata(L, CALLS);
     lua_Integer n = lua_tointeger(L, CALL_COUNT);
     const fg_profile *p = fg__lua_profile(L, CALLED_PROFILE);
-    lua_newtable(L);
-    lua_replace(L, RESULT);
     if (lua_isnil(L, NAMES)) {
         lua_newtable(L);
         lua_replace(L, NAMES);
     }
-    lua_newtable(L);
+    for (int i = RESULT; i <= SETS; i++) lua_newtable(L);
     for (lua_Integer i = 0; i < n; i++) {
         push_set(L, p, calls[i].callee);
         push_name(L, p, calls[i].caller);
@@ -238,9 +236,8 @@ static int callers(lua_State *L) {
     lua_pushlightuserdata(L, calls);
     lua_pushinteger(L, (lua_Integer)n);
     lua_pushvalue(L, ASKED);
-    lua_pushnil(L);
     lua_pushvalue(L, NAMED);
-    int status = lua_pcall(L, 5, 1, 0);
+    int status = lua_pcall(L, 4, 1, 0);
     fg_free(fg_profile_ctx(p), calls);
     return status == LUA_OK ? 1 : lua_error(L);
 }
