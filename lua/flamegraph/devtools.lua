@@ -49,13 +49,22 @@ local function start_new(threads, workers, start)
   end
 end
 
--- Wait for the time; workers that come meanwhile are profiled as well.
-local function watch(opened, threads, seconds, start)
+-- A Node program that ends waits for its inspector to be let go, and says so where it was asked to. That wait is neither
+-- the program's work nor ours to prolong: what is recorded is taken then, and the program goes its way.
+local function notice_end(opened)
+  local noticed = { began = op.now() }
+  opened:on("NodeRuntime.waitingForDisconnect", function() noticed.after = op.now() - noticed.began end)
+  opened:call("NodeRuntime.notifyWhenWaitingForDisconnect", { enabled = true })
+  return noticed
+end
+
+-- Wait for the time, or for the program's end; workers that come meanwhile are profiled as well.
+local function watch(opened, threads, seconds, start, noticed)
   local ends = op.now() + seconds
-  while op.now() < ends do
+  while op.now() < ends and not noticed.after do
     local known = opened.list and #opened.list or 0
     local ok, message, code = opened:sleep(math.max(0, ends - op.now()),
-      function() return opened.list and #opened.list > known end)
+      function() return noticed.after or opened.list and #opened.list > known end)
     if not ok then
       if code == "INTERRUPTED" then return true end
       return nil, message, code
@@ -108,14 +117,25 @@ local function stop_all(threads, how, options)
   return whole
 end
 
-local function record(opened, how, options)
-  local threads = { opened }
+local function record_to_end(opened, how, options)
+  local threads, noticed = { opened }, notice_end(opened)
   local ok, message, code = how.start(opened)
   if not ok then return nil, message, code end
   if options.workers ~= false then start_new(threads, opened:workers(), how.start) end
-  ok, message, code = watch(opened, threads, options.duration, how.start)
+  ok, message, code = watch(opened, threads, options.duration, how.start, noticed)
   if not ok then return nil, message, code end
-  return stop_all(threads, how, options)
+  local p
+  p, message, code = stop_all(threads, how, options)
+  if p and noticed.after then
+    p:note(("the program ended after %.1f s of %g s"):format(noticed.after, options.duration))
+  end
+  return p, message, code
+end
+
+local function record(opened, how, options)
+  local p, message, code = record_to_end(opened, how, options)
+  if code == "NET" then message = message .. "; a runtime that is killed takes what it has recorded with it" end
+  return p, message, code
 end
 
 local function calls(opened, list)

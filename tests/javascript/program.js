@@ -102,6 +102,10 @@ const programs = {
     }
     setInterval(() => timed('churn', churn), 20);
   },
+  ends: () => {
+    setInterval(both, 33);
+    setTimeout(() => process.exit(7), 6000);
+  },
   // A service without an endpoint for profiles.
   service: () => {
     const server = require('node:http').createServer((request, response) => {
