@@ -2,16 +2,16 @@
  * core: the Profile and its algebra. No I/O, no operating system, no Lua; it uses nothing but the C library.
  * Other folders include this header; `fg__` names are theirs to use and are not exported.
  *
- *   ctx.c      context: allocator, error message            table.c   open-addressing index shared by the
- * interners strings.c  cleaning and interning of text               frames.c  interned (name, file, module,
- * line, kind) stacks.c   the stack table                              tree.c    the tree derived from it
+ *   ctx.c      context: allocator, error message            memory.c  the allocator that it has by itself
+ *   strings.c  cleaning and interning of text               frames.c  interned (name, file, module, line, kind)
+ *   stacks.c   the stack table                              table.c   the index that interners share
+ *   walk.c     stacks in the order of the tree (order.c)    tree.c    the tree derived from them
  *   meta.c     metadata, the quality record, notes          algebra.c merge, invert, select, filter
- *   batch.c    stacks of one profile into another
- *   calls.c    who calls whom
+ *   batch.c    stacks of one profile into another           calls.c   who calls whom
  *   top.c      ranking                                      diff.c    two columns from two profiles
- *   quality.c  what a picture could mislead about         parts.c   values by run
+ *   quality.c  what a picture could mislead about           parts.c   values by run
  *   noise.c    which changes of a diff are more than noise  slices.c  values by slice of time
- *   stats.c    distributions, multiple testing              verdict.c two sets of runs compared
+ *   stats.c    distributions, multiple testing              verdict.c two sets of runs compared (power.c)
  *
  *   stack table         frames: [ a b c | a b d | a e ]     one flat array of frame ids, outermost first
  *                       start:  [ 0     3     6   8 ]       stack i is frames[start[i] … start[i+1])
@@ -351,27 +351,6 @@ int fg__slices_gather(fg__slices *s, fg_ctx *ctx, const fg_profile *from, const 
  */
 int fg__profile_merge_threads(fg_profile **out, fg_profile *const *profiles, size_t n);
 
-/*
- * What is known of the noise of a diff, from best to worst. margins[node] is half the width of the interval of the change
- * of a node's total, in steps of a sixteenth of a power of two: fg__noise_margin.
- */
-typedef enum fg__noise_source {
-    FG__NOISE_RUNS,
-    FG__NOISE_SLICES,
-    FG__NOISE_SAMPLING,
-    FG__NOISE_UNKNOWN
-} fg__noise_source;
-fg__noise_source fg__noise_of(const fg_profile *diff);
-/* One entry for each node of the tree; NULL where the noise is not known. The caller frees it with fg_free. */
-int fg__noise_margins(uint8_t **out, fg_profile *diff, double factor);
-enum {
-    FG__NOISE_ONE = 191,
-    FG__NOISE_STEPS = 16
-}; /* the margin that is as large as the value; steps an octave */
-/* The margin of a node in the unit of `before`; `size` is the larger side, compared as sides are. */
-double fg__noise_margin(uint8_t step, double size);
-/* "noise as 5 runs before and 5 after differ, false discovery rate 1 %" */
-void fg__noise_text(char *text, size_t n, const fg_profile *diff);
 /* Intern frame `id` of `from` in `to`. `map` caches, one entry for each frame of `from`, FG__NONE at first.
  */
 int fg__frame_import(uint32_t *out, fg_profile *to, const fg_profile *from, uint32_t id, uint32_t *map);

@@ -10,12 +10,16 @@
  * is sampling alone: the dispersion is the value of one sample ("grain"). With one run a side all this is no more than a
  * lower bound, which the pictures say.
  *
+ * Sampling alone is one formula for all nodes, and those who draw compute it as they go; else each node has a margin, kept
+ * in a byte.
+ *
  * Many nodes are looked at, and what is not grey should be true: those are the nodes that Benjamini and Hochberg (1995)
  * find at a rate of 1 %. Intervals are those of Benjamini and Yekutieli (2005) for what was so selected: R found of m
  * have intervals at 1 - R/m of 1 %, which leave out no change for just those. So one quantile serves all nodes.
  */
 #include <math.h>
 #include <stdio.h>
+#include "core/noise.h"
 #include "core/stats.h"
 #include "core/tree.h"
 
@@ -50,14 +54,20 @@ void fg__noise_text(char *text, size_t n, const fg_profile *p) {
 
 /* ---- margins as bytes ---------------------------------------------------------------------------------- */
 
-double fg__noise_margin(uint8_t step, double size) {
-    return size * exp2(((double)step - FG__NOISE_ONE) / FG__NOISE_STEPS);
+enum {
+    ONE = 191,
+    STEPS = 16
+}; /* the step of a margin as large as the value; steps an octave. See model.js */
+
+double fg__noise_margin(const fg__noise *noise, uint32_t node, double before, double after) {
+    if (noise->margins) return fmax(before, after) * exp2(((double)noise->margins[node] - ONE) / STEPS);
+    return sqrt(noise->square[0] * before + noise->square[1] * after);
 }
 
 /* The smallest step that is not less. */
 static uint8_t step_of(double margin, double size) {
     if (!(size > 0) || !(margin > 0)) return 0;
-    return (uint8_t)fmin(255, fmax(0, ceil(log2(margin / size) * FG__NOISE_STEPS + FG__NOISE_ONE)));
+    return (uint8_t)fmin(255, fmax(0, ceil(log2(margin / size) * STEPS + ONE)));
 }
 
 /* ---- what runs or slices differ by --------------------------------------------------------------------- */
@@ -72,6 +82,7 @@ typedef struct work {
     size_t *first;      /* parts of run r: by_run[first[r]] … */
     uint32_t *by_run;
     double factor, df;
+    double grain[2]; /* the value of one sample on each side */
     bool share;
 } work;
 
@@ -138,8 +149,62 @@ static int measure(work *w) {
 
 /* ---- which nodes are found ----------------------------------------------------------------------------- */
 
-static double larger(const work *w, size_t i) {
-    return fmax((double)w->tree->total[0][i], (double)w->tree->total[1][i] * w->factor);
+/*
+ * The nodes that ask whether they changed, counted by how many standard errors they changed by. Bins are the upper halves
+ * of floats, 1 % wide at most; what is in the same bin as a quantile is not beyond it.
+ */
+enum { BINS = 1 << 15 };
+typedef struct asked {
+    size_t all;
+    uint32_t bins[BINS];
+} asked;
+
+static uint32_t bin_of(double errors) {
+    float number = (float)errors;
+    uint32_t bits;
+    memcpy(&bits, &number, sizeof bits);
+    return bits >> 16;
+}
+
+static inline void ask(asked *a, double change, double error) {
+    a->all++;
+    a->bins[change > 0 ? bin_of(change / error) : 0]++;
+}
+
+static size_t count_beyond(const asked *a, double quantile) {
+    size_t n = 0;
+    for (uint32_t i = bin_of(quantile) + 1; i < BINS; i++) n += a->bins[i];
+    return n;
+}
+
+static double quantile_of(double share, double df) {
+    double tail = level / 2 * share;
+    return df > 0 ? fg__t_quantile(tail, df) : fg__normal_quantile(tail);
+}
+
+/* Going down from all: as many as are beyond the quantile for so many, until these are the same. */
+static double choose_quantile(const asked *a, double df) {
+    for (size_t found = a->all; found > 0;) {
+        double quantile = quantile_of((double)found / (double)a->all, df);
+        size_t beyond = count_beyond(a, quantile);
+        if (beyond >= found) return quantile;
+        found = beyond;
+    }
+    return quantile_of(1 / (double)(a->all ? a->all : 1), df);
+}
+
+/* ---- of runs and slices: by node ----------------------------------------------------------------------- */
+
+/* Without fmax's care for NaN, of which there is none, it is no call. */
+static inline double max(double a, double b) {
+    return a > b ? a : b;
+}
+
+/* The standard error of a node's change. */
+static double error_of(const work *w, size_t i) {
+    double between = w->df > 0 ? w->dispersion[i] / w->df : 0;
+    return sqrt(max(between, w->grain[0]) * (double)w->tree->total[0][i] +
+                w->factor * w->factor * max(between, w->grain[1]) * (double)w->tree->total[1][i]);
 }
 
 /* A caller with one callee that has all its cost asks the same question as that one, and gets the same answer. */
@@ -149,79 +214,95 @@ static bool is_asked(const work *w, size_t i) {
            w->tree->total[1][i] != w->tree->total[1][above];
 }
 
-/* Without fmax's care for NaN, of which there is none, it is no call. */
-static inline double max(double a, double b) {
-    return a > b ? a : b;
+static int set_margins(fg__noise *noise, const work *w, asked *a) {
+    noise->margins = fg__alloc(w->ctx, w->tree->count);
+    if (!noise->margins) return FG_ENOMEM;
+    noise->count = w->tree->count;
+    const int64_t *before = w->tree->total[0], *after = w->tree->total[1];
+    for (size_t i = 0; i < w->tree->count; i++)
+        if (is_asked(w, i)) ask(a, fabs((double)after[i] * w->factor - (double)before[i]), error_of(w, i));
+    double quantile = choose_quantile(a, w->df);
+    for (size_t i = 0; i < w->tree->count; i++)
+        noise->margins[i] =
+            step_of(quantile * error_of(w, i), max((double)before[i], (double)after[i] * w->factor));
+    return 0;
 }
 
-/* Standard errors of the changes of the nodes that ask, and how many these are; INFINITY for the others. */
-static size_t set_errors(const work *w, double *errors) {
-    double grain[] = {fg_meta_real(w->p, "grain_before"), fg_meta_real(w->p, "grain_after")};
-    size_t asked = 0;
-    for (size_t i = 0; i < w->tree->count; i++) {
-        errors[i] = INFINITY;
-        if (!is_asked(w, i)) continue;
-        asked++;
-        double before = (double)w->tree->total[0][i], after = (double)w->tree->total[1][i];
-        double between = w->dispersion && w->df > 0 ? w->dispersion[i] / w->df : 0;
-        errors[i] =
-            sqrt(max(between, grain[0]) * before + w->factor * w->factor * max(between, grain[1]) * after);
-    }
-    return asked;
-}
-
-static size_t count_beyond(const work *w, const double *errors, double quantile) {
-    size_t n = 0;
-    for (size_t i = 0; i < w->tree->count; i++) {
-        double change = fabs((double)w->tree->total[1][i] * w->factor - (double)w->tree->total[0][i]);
-        n += change > quantile * errors[i];
-    }
-    return n;
-}
-
-static double quantile_of(const work *w, double share) {
-    double tail = level / 2 * share;
-    return w->df > 0 ? fg__t_quantile(tail, w->df) : fg__normal_quantile(tail);
-}
-
-/* Going down from all: as many as are beyond the quantile for so many, until these are the same. */
-static double choose_quantile(const work *w, const double *errors, size_t asked) {
-    double quantile;
-    for (size_t found = asked; found > 0;) {
-        quantile = quantile_of(w, (double)found / (double)asked);
-        size_t beyond = count_beyond(w, errors, quantile);
-        if (beyond >= found) return quantile;
-        found = beyond;
-    }
-    return quantile_of(w, 1 / (double)asked);
-}
-
-static int fill(uint8_t **out, const work *w) {
-    double *errors = fg__alloc(w->ctx, w->tree->count * sizeof *errors);
-    uint8_t *margins = fg__alloc(w->ctx, w->tree->count);
-    if (errors && margins) {
-        size_t asked = set_errors(w, errors);
-        double quantile = choose_quantile(w, errors, asked);
-        for (size_t i = 0; i < w->tree->count; i++)
-            margins[i] =
-                isinf(errors[i]) ? margins[w->tree->parent[i]] : step_of(quantile * errors[i], larger(w, i));
-        *out = margins;
-    }
-    fg_free(w->ctx, errors);
-    if (*out) return 0;
-    fg_free(w->ctx, margins);
-    return FG_ENOMEM;
-}
-
-int fg__noise_margins(uint8_t **out, fg_profile *p, double factor) {
+static int open_by_node(fg__noise *noise, fg_profile *p, double factor, asked *a) {
     work w = {.ctx = p->ctx, .p = p, .factor = factor};
-    *out = NULL;
-    fg__noise_source source = fg__noise_of(p);
-    if (source == FG__NOISE_UNKNOWN) return 0;
+    w.grain[0] = fg_meta_real(p, "grain_before");
+    w.grain[1] = fg_meta_real(p, "grain_after");
     int err = fg_profile_tree(&w.tree, p);
-    if (!err && source != FG__NOISE_SAMPLING) err = measure(&w);
-    if (!err) err = fill(out, &w);
+    if (!err) err = measure(&w);
+    if (!err) err = set_margins(noise, &w, a);
     void *scratch[] = {w.sum, w.mean, w.dispersion, w.first, w.by_run};
     for (size_t i = 0; i < sizeof scratch / sizeof *scratch; i++) fg_free(p->ctx, scratch[i]);
     return err;
+}
+
+/* ---- of sampling: by one formula ----------------------------------------------------------------------- */
+
+/* A node of the path: its totals, and those of its child that has most. Where these are the same, that one has asked. */
+typedef struct step {
+    int64_t total[2], largest[2];
+} step;
+
+/* The last `n` nodes of the path, which is `depth` deep, have no more children. */
+static void close_steps(asked *a, step *path, size_t depth, size_t n, const fg__noise *noise, double factor) {
+    for (; n; n--, depth--) {
+        const step *s = &path[depth];
+        int64_t before = s->total[0], after = s->total[1];
+        if (before != s->largest[0] || after != s->largest[1]) {
+            double y = (double)after * factor;
+            ask(a, fabs(y - (double)before), fg__noise_margin(noise, 0, (double)before, y));
+        }
+        if (!depth) break;
+        step *above = &path[depth - 1];
+        above->total[0] += before;
+        above->total[1] += after;
+        if ((uint64_t)before + (uint64_t)after > (uint64_t)above->largest[0] + (uint64_t)above->largest[1])
+            memcpy(above->largest, s->total, sizeof above->largest);
+    }
+}
+
+static int ask_all(asked *a, fg__walk *w, const fg__noise *noise, double factor) {
+    fg_profile *p = w->p;
+    size_t cap = 0;
+    step *path = NULL;
+    int err = fg__grow(p->ctx, &path, &cap, 1, sizeof *path);
+    if (!err) path[0] = (step){0};
+    fg__walk_again(w);
+    while (!err && fg__walk_next(w)) {
+        close_steps(a, path, w->shared + w->left, w->left, noise, factor);
+        err = fg__grow(p->ctx, &path, &cap, w->n + 1, sizeof *path);
+        for (size_t depth = w->shared + 1; depth <= w->n && !err; depth++) path[depth] = (step){0};
+        for (size_t side = 0; side < 2 && !err; side++) path[w->n].total[side] += p->values[side][w->stack];
+    }
+    if (!err) close_steps(a, path, w->n, w->n + 1, noise, factor);
+    fg_free(p->ctx, path);
+    return err;
+}
+
+static int open_by_formula(fg__noise *noise, fg__walk *w, double factor, asked *a) {
+    noise->square[0] = fg_meta_real(w->p, "grain_before");
+    noise->square[1] = fg_meta_real(w->p, "grain_after") * factor;
+    int err = ask_all(a, w, noise, factor); /* in standard errors, which the margins are until then */
+    double quantile = choose_quantile(a, 0);
+    for (size_t side = 0; side < 2; side++) noise->square[side] *= quantile * quantile;
+    return err;
+}
+
+int fg__noise_open(fg__noise *out, fg__walk *w, double factor) {
+    *out = (fg__noise){.source = fg__noise_of(w->p)};
+    if (out->source == FG__NOISE_UNKNOWN) return 0;
+    asked *a = fg__calloc(w->p->ctx, 1, sizeof *a);
+    if (!a) return FG_ENOMEM;
+    int err = out->source == FG__NOISE_SAMPLING ? open_by_formula(out, w, factor, a)
+                                                : open_by_node(out, w->p, factor, a);
+    fg_free(w->p->ctx, a);
+    return err;
+}
+
+void fg__noise_close(fg__noise *noise, fg_ctx *ctx) {
+    fg_free(ctx, noise->margins);
 }

@@ -1,6 +1,6 @@
 /* The quality record and the warnings that follow from it. One place, so that every picture and report says
  * the same. */
-#include "core/core.h"
+#include "core/noise.h"
 #include <math.h>
 #include <stdio.h>
 

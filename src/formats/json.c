@@ -1,4 +1,5 @@
 /* The JSON summary: metadata, quality, every function with self and total. docs/formats.md has its shape. */
+#include "core/noise.h"
 #include "formats/summary.h"
 #include <math.h>
 

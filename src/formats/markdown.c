@@ -2,6 +2,7 @@
  * The Markdown summary: what fits a comment on a pull request. Names stand in code spans, where nothing is a
  * link, a mention or a tag; only backticks and the table's bars need care.
  */
+#include "core/noise.h"
 #include "formats/summary.h"
 #include <stdio.h>
 

@@ -16,7 +16,7 @@
 #ifndef FG_PAYLOAD_H
 #define FG_PAYLOAD_H
 
-#include "core/core.h"
+#include "core/walk.h"
 
 #define FG__PAYLOAD_MAGIC "FGPROF"
 enum { FG__PAYLOAD_STORED, FG__PAYLOAD_GZIP }; /* methods */
@@ -28,10 +28,10 @@ enum {
 };
 
 /*
- * All of `p` as bytes; the caller frees *out with fg_free. `extra` (of `extra_n` bytes) is section
- * 'X', left out when there is none.
+ * All of the walk's profile as bytes; the caller frees *out with fg_free. `extra` (of `extra_n` bytes) is section 'X', left
+ * out when there is none.
  */
-int fg__payload_encode(void **out, size_t *n, fg_profile *p, unsigned flags, const void *extra,
+int fg__payload_encode(void **out, size_t *n, fg__walk *walk, unsigned flags, const void *extra,
                        size_t extra_n);
 /* Fill the empty profile `p`. At most `max` bytes when decompressed; 0: the default of fg_read_options. */
 int fg__payload_decode(fg_profile *p, const void *bytes, size_t n, uint64_t max);

@@ -2,25 +2,34 @@
 #include "formats/payload.h"
 #include <libdeflate.h>
 #include <stdlib.h>
-#include "core/tree.h"
 
 /* libdeflate's fastest: on a tree of 3 million nodes the better levels take longer than all the rest. */
-enum { VARINT = 10, LEVEL = 1, SECTIONS = 9 + FG_MAX_TYPES };
+enum { VARINT = 10, VARINT32 = 5, LEVEL = 1, SECTIONS = 9 + FG_MAX_TYPES };
 /* A section that is larger than PROBE is tried with so much of it first. */
 enum { PROBE = 32 << 10 };
 
-/* Room for everything is made in advance, so that no write needs to check. */
 typedef struct section {
     char tag;
     const uint8_t *from;
     size_t size;
 } section;
 
+/* A column of the tree, which grows as the walk goes on. */
+typedef struct column {
+    uint8_t *bytes;
+    size_t n, cap;
+} column;
+
+enum { DEPTH, FRAME, SELF, COLUMNS = SELF + FG_MAX_TYPES };
+
 typedef struct encoder {
     fg_ctx *ctx;
     const fg_profile *p;
-    const fg_tree *tree;
-    uint8_t *bytes, *at;
+    fg__walk *walk;
+    uint8_t *bytes, *at; /* the tables; room for all of them is made in advance */
+    column columns[COLUMNS];
+    size_t node_count;
+    uint32_t *node; /* of each stack; NULL where the profile has no slices */
     section sections[SECTIONS];
     size_t section_count;
 } encoder;
@@ -29,12 +38,6 @@ static inline uint8_t *put(uint8_t *at, uint64_t number) {
     for (; number >= 0x80; number >>= 7) *at++ = (uint8_t)(number | 0x80);
     *at++ = (uint8_t)number;
     return at;
-}
-
-static size_t varint_size(uint64_t number) {
-    size_t n = 1;
-    while (number >>= 7) n++;
-    return n;
 }
 
 static void put_bytes(encoder *e, const void *bytes, size_t n) {
@@ -46,8 +49,12 @@ static void put_u32(uint8_t *at, uint32_t number) {
     for (int i = 0; i < 4; i++) at[i] = (uint8_t)(number >> (8 * i));
 }
 
+static void add_section(encoder *e, char tag, const void *bytes, size_t n) {
+    e->sections[e->section_count++] = (section){tag, bytes, n};
+}
+
 static void open_section(encoder *e, char tag) {
-    e->sections[e->section_count++] = (section){tag, e->at, 0};
+    add_section(e, tag, e->at, 0);
 }
 
 static void close_section(encoder *e) {
@@ -127,29 +134,79 @@ static void put_notes(encoder *e) {
     close_section(e);
 }
 
-/* The columns. Depth is stored as the number of nodes that end before this one: 0 for a first child. */
-static void put_tree(encoder *e) {
-    const fg_tree *tree = e->tree;
-    uint8_t *at;
-    open_section(e, 'D');
-    at = put(e->at, tree->count - 1);
-    for (size_t i = 1; i < tree->count; i++) at = put(at, tree->depth[i - 1] + 1 - tree->depth[i]);
-    e->at = at;
-    close_section(e);
-    open_section(e, 'I');
-    at = e->at;
-    for (size_t i = 1; i < tree->count; i++) at = put(at, tree->frame[i]);
-    e->at = at;
-    close_section(e);
-    for (size_t t = 0; t < tree->type_count; t++) {
-        open_section(e, 'V');
-        const int64_t *self = tree->self[t];
-        at = e->at;
-        for (size_t i = 0; i < tree->count; i++) at = put(at, (uint64_t)self[i]);
-        e->at = at;
-        close_section(e);
-    }
+/* ---- columns ----------------------------------------------------------------------------------- */
+
+/* Where a column goes on, with room for more than `n` bytes; NULL: no memory. */
+static uint8_t *room(encoder *e, column *c, size_t n) {
+    return fg__grow(e->ctx, &c->bytes, &c->cap, c->n + n + 1, 1) ? NULL : c->bytes + c->n;
 }
+
+static void put_until(column *c, const uint8_t *at) {
+    c->n = (size_t)(at - c->bytes);
+}
+
+/* The places of nodes that the stack at hand brings. Depth is the number of nodes that end before: 0 for a first child. */
+static int put_places(encoder *e, size_t fresh) {
+    const fg__walk *w = e->walk;
+    uint8_t *depth = room(e, &e->columns[DEPTH], VARINT + fresh);
+    uint8_t *frame = room(e, &e->columns[FRAME], VARINT32 * fresh);
+    if (!depth || !frame) return FG_ENOMEM;
+    for (size_t i = 0; i < fresh; i++) {
+        depth = put(depth, i ? 0 : w->left);
+        frame = put(frame, w->frames[w->shared + i]);
+    }
+    put_until(&e->columns[DEPTH], depth);
+    put_until(&e->columns[FRAME], frame);
+    return 0;
+}
+
+/* What `nodes` nodes have of their own: nothing but the last one, which has the stack's values. */
+static int put_values(encoder *e, size_t nodes, size_t stack) {
+    for (size_t t = 0; t < e->p->type_count; t++) {
+        uint8_t *self = room(e, &e->columns[SELF + t], nodes + VARINT);
+        if (!self) return FG_ENOMEM;
+        for (size_t i = 1; i < nodes; i++) *self++ = 0;
+        self = put(self, stack < e->p->stack_count ? (uint64_t)e->p->values[t][stack] : 0);
+        put_until(&e->columns[SELF + t], self);
+    }
+    e->node_count += nodes;
+    if (e->node_count < FG__NONE) return 0;
+    return fg__fail(e->ctx, FG_ELIMIT, "the tree has more than 4 billion nodes");
+}
+
+/* The root comes with the first stack. */
+static int put_nodes(encoder *e) {
+    const fg__walk *w = e->walk;
+    int err = 0;
+    fg__walk_again(e->walk);
+    while (!err && fg__walk_next(e->walk)) {
+        size_t fresh = w->n - w->shared;
+        err = put_places(e, fresh);
+        if (!err) err = put_values(e, fresh + !e->node_count, w->stack);
+        if (e->node) e->node[w->stack] = (uint32_t)e->node_count - 1;
+    }
+    if (!err && !e->node_count) err = put_values(e, 1, e->p->stack_count);
+    return err;
+}
+
+/* How many nodes there are, the root not counted, is known at the end and stands at the start: VARINT bytes are left there. */
+static int put_tree(encoder *e) {
+    column *depth = &e->columns[DEPTH];
+    if (!room(e, depth, VARINT)) return FG_ENOMEM;
+    depth->n = VARINT;
+    int err = put_nodes(e);
+    if (err) return err;
+    uint8_t count[VARINT];
+    size_t n = (size_t)(put(count, e->node_count - 1) - count);
+    memcpy(depth->bytes + VARINT - n, count, n);
+    add_section(e, 'D', depth->bytes + VARINT - n, depth->n - (VARINT - n));
+    add_section(e, 'I', e->columns[FRAME].bytes, e->columns[FRAME].n);
+    for (size_t t = 0; t < e->p->type_count; t++)
+        add_section(e, 'V', e->columns[SELF + t].bytes, e->columns[SELF + t].n);
+    return 0;
+}
+
+/* ---- slices ------------------------------------------------------------------------------------ */
 
 static int by_slice(const void *a, const void *b) {
     const fg__part *x = a, *y = b;
@@ -161,12 +218,12 @@ static int by_slice(const void *a, const void *b) {
 static int put_slices(encoder *e) {
     const fg_profile *p = e->p;
     size_t slices = fg_profile_slices(p, NULL);
-    if (!slices || !p->part_count) return 0;
+    if (!e->node) return 0;
     fg__part *parts = fg__alloc(e->ctx, p->part_count * sizeof *parts);
     if (!parts) return FG_ENOMEM;
     for (size_t i = 0; i < p->part_count; i++) {
         parts[i] = p->parts[i];
-        parts[i].stack = p->tree->node[parts[i].stack];
+        parts[i].stack = e->node[parts[i].stack];
     }
     qsort(parts, p->part_count, sizeof *parts, by_slice);
     open_section(e, 'L');
@@ -185,15 +242,15 @@ static int put_slices(encoder *e) {
     return 0;
 }
 
-/* The most that the encoding can take. */
-static size_t bound(const fg_profile *p, const fg_tree *tree) {
+/* ---- all of it --------------------------------------------------------------------------------- */
+
+/* The most that the tables can take. */
+static size_t bound(const fg_profile *p) {
     size_t n = (size_t)SECTIONS * 2 * VARINT;
-    for (size_t i = 0; i < p->string_count; i++) n += 5 + p->strings[i].n;
-    n += p->frame_count * 5 * 5 + FG__META_COUNT * 64 + p->note_count * 5;
-    size_t node = varint_size(tree->max_depth) + varint_size(p->frame_count);
-    for (size_t t = 0; t < tree->type_count; t++) node += varint_size((uint64_t)tree->total[t][0]);
-    if (fg_profile_slices(p, NULL)) n += 4 * VARINT + p->part_count * (2 * 5 + VARINT);
-    return n + tree->count * node;
+    for (size_t i = 0; i < p->string_count; i++) n += VARINT32 + p->strings[i].n;
+    n += p->frame_count * 5 * VARINT32 + FG__META_COUNT * 64 + p->note_count * VARINT32;
+    if (fg_profile_slices(p, NULL)) n += 4 * VARINT + p->part_count * (2 * VARINT32 + VARINT);
+    return n;
 }
 
 static int encode(encoder *e, const void *extra, size_t extra_n) {
@@ -202,9 +259,9 @@ static int encode(encoder *e, const void *extra, size_t extra_n) {
     put_types(e);
     put_meta(e);
     put_notes(e);
-    put_tree(e);
-    if (extra_n) e->sections[e->section_count++] = (section){'X', extra, extra_n};
-    return put_slices(e);
+    int err = put_tree(e);
+    if (extra_n) add_section(e, 'X', extra, extra_n);
+    return err ? err : put_slices(e);
 }
 
 /* ---- packing --------------------------------------------------------------------------------- */
@@ -263,15 +320,23 @@ static int pack_all(void **out, size_t *n, const encoder *e, unsigned flags) {
     return 0;
 }
 
-int fg__payload_encode(void **out, size_t *n, fg_profile *p, unsigned flags, const void *extra,
+static int make_room(encoder *e) {
+    const fg_profile *p = e->p;
+    e->bytes = e->at = fg__alloc(e->ctx, bound(p));
+    if (!e->bytes) return FG_ENOMEM;
+    if (!fg_profile_slices(p, NULL) || !p->part_count) return 0;
+    e->node = fg__alloc(e->ctx, p->stack_count * sizeof *e->node);
+    return e->node ? 0 : FG_ENOMEM;
+}
+
+int fg__payload_encode(void **out, size_t *n, fg__walk *walk, unsigned flags, const void *extra,
                        size_t extra_n) {
-    encoder e = {.ctx = p->ctx, .p = p};
-    int err = fg_profile_tree(&e.tree, p);
-    if (err) return err;
-    e.bytes = e.at = fg__alloc(p->ctx, bound(p, e.tree));
-    if (!e.bytes) return FG_ENOMEM;
-    err = encode(&e, extra, extra_n);
+    encoder e = {.ctx = walk->p->ctx, .p = walk->p, .walk = walk};
+    int err = make_room(&e);
+    if (!err) err = encode(&e, extra, extra_n);
     if (!err) err = pack_all(out, n, &e, flags);
-    fg_free(p->ctx, e.bytes);
+    for (size_t i = 0; i < COLUMNS; i++) fg_free(e.ctx, e.columns[i].bytes);
+    fg_free(e.ctx, e.node);
+    fg_free(e.ctx, e.bytes);
     return err;
 }

@@ -54,10 +54,9 @@ static const char *comparison_of(const fg_profile *p) {
 static void say_value(writer *w) {
     const fg__picture *pic = w->pic;
     char x[64], y[64];
-    const fg_tree *tree = pic->tree;
     fg_value_type type = fg_profile_type(pic->p, pic->type);
-    value(x, (double)tree->total[pic->type][0], pic->unit);
-    if (!pic->sized) {
+    value(x, (double)pic->totals[0], pic->unit);
+    if (!pic->diff) {
         if (counts_samples(pic) || strcmp(type.name, type.unit) == 0)
             say(w, "%s", x);
         else if (strcmp(type.unit, "count") == 0)
@@ -66,8 +65,8 @@ static void say_value(writer *w) {
             say(w, "%s in %s: %s", type.name, type.unit, x);
         return;
     }
-    value(x, (double)tree->total[0][0], pic->unit);
-    value(y, (double)tree->total[1][0], pic->unit);
+    value(x, (double)pic->totals[0], pic->unit);
+    value(y, (double)pic->totals[1], pic->unit);
     say(w, "before %s, after %s", x, y);
     say(w, "%s", comparison_of(pic->p));
     if (pic->p->runs[0] && !pic->p->slice_length[0])
@@ -103,10 +102,10 @@ static void say_origin(writer *w) {
 /* A diff says of each side what could mislead; the numbers would be of neither. */
 static void say_quality(writer *w) {
     const fg_profile *p = w->pic->p;
-    if (w->pic->sized) return;
+    if (w->pic->diff) return;
     fg_quality q = fg_profile_quality(p);
     char text[64];
-    bool said = counts_samples(w->pic) && q.samples == w->pic->tree->total[w->pic->type][0];
+    bool said = counts_samples(w->pic) && q.samples == w->pic->totals[0];
     if (q.samples && !said) say(w, "%s", value(text, (double)q.samples, "count"));
     if (fg_meta_has(p, "lost")) say(w, "%lld lost", (long long)q.lost);
     if (q.failed) say(w, "%lld failed", (long long)q.failed);

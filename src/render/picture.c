@@ -65,43 +65,53 @@ static int shade_frames(fg__picture *pic) {
     return 0;
 }
 
-/* Which sides the widths of a diff are made of. */
-static int choose_widths(unsigned *sides, const fg__picture *pic) {
-    static const struct {
-        const char *name;
-        unsigned sides;
-    } words[] = {{"union", FG__BEFORE | FG__AFTER}, {"before", FG__BEFORE}, {"after", FG__AFTER}};
-    const char *name = pic->options->widths ? pic->options->widths : words[0].name;
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        if (strcmp(words[i].name, name) != 0) continue;
-        *sides = words[i].sides;
-        return 0;
-    }
-    return fg__fail(pic->ctx, FG_EINVAL, "widths are before, after or union, not \"%s\"", name);
-}
-
 /*
  * A diff is drawn as the union of its sides: what a node has of its own is as wide as the larger side of it,
  * and a node as wide as all that is below it. So children fit into their parents whatever has moved. Or as one side was:
  * then what the other side alone has is not drawn.
  */
-static int size_diff(fg__picture *pic) {
-    const fg_tree *tree = pic->tree;
-    unsigned sides = 0;
-    int err = choose_widths(&sides, pic);
-    if (err) return err;
-    pic->sized = fg__alloc(pic->ctx, tree->count * sizeof *pic->sized);
-    if (!pic->sized) return FG_ENOMEM;
-    for (size_t i = 0; i < tree->count; i++)
-        pic->sized[i] = fmax(sides & FG__BEFORE ? (double)tree->self[0][i] : 0,
-                             sides & FG__AFTER ? (double)tree->self[1][i] * pic->factor : 0);
-    for (size_t i = tree->count - 1; i > 0; i--) pic->sized[tree->parent[i]] += pic->sized[i];
-    return fg__noise_margins(&pic->margins, pic->p, pic->factor);
+static int choose_widths(fg__picture *pic) {
+    static const struct {
+        const char *name;
+        bool before, after;
+    } words[] = {{"union", true, true}, {"before", true, false}, {"after", false, true}};
+    const char *name = pic->options->widths ? pic->options->widths : words[0].name;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (strcmp(words[i].name, name) != 0) continue;
+        pic->widths[0] = words[i].before ? 1 : 0;
+        pic->widths[1] = words[i].after ? pic->factor : 0;
+        return 0;
+    }
+    return fg__fail(pic->ctx, FG_EINVAL, "widths are before, after or union, not \"%s\"", name);
 }
 
-unsigned fg__picture_sides(const fg__picture *pic, uint32_t node) {
-    if (!pic->sized) return FG__BEFORE | FG__AFTER;
-    return (pic->tree->total[0][node] ? FG__BEFORE : 0) | (pic->tree->total[1][node] ? FG__AFTER : 0);
+static int choose_columns(fg__picture *pic) {
+    pic->factor = fg_meta_real(pic->p, "factor") > 0 ? fg_meta_real(pic->p, "factor") : 1;
+    pic->diff = strcmp(pic->view->name, "diff") == 0;
+    pic->totals[0] = pic->p->totals[pic->diff ? 0 : pic->type];
+    pic->widths[0] = 1;
+    if (!pic->diff) return 0;
+    pic->totals[1] = pic->p->totals[1];
+    return choose_widths(pic);
+}
+
+static int measure(fg__picture *pic) {
+    int64_t values[2];
+    for (uint32_t i = 0; i < pic->p->stack_count; i++) pic->whole += fg__picture_values(values, pic, i);
+    if (pic->whole > 0) return 0;
+    return fg__fail(pic->ctx, FG_EEMPTY, "nothing to draw: the column %s is all zero",
+                    fg_profile_type(pic->p, pic->type).name);
+}
+
+unsigned fg__picture_sides(const fg__picture *pic, const fg__box *box) {
+    if (!pic->diff) return FG__BEFORE | FG__AFTER;
+    return (box->total[0] ? FG__BEFORE : 0) | (box->total[1] ? FG__AFTER : 0);
+}
+
+const char *fg__picture_name(const fg__picture *pic, const fg__box *box) {
+    if (box->node == 0) return "all";
+    const char *name = fg__frame_name(pic->p, box->frame).bytes;
+    return *name ? name : "[no name]";
 }
 
 int fg__picture_open(fg__picture *pic, fg_profile *p, const fg_write_options *options) {
@@ -114,22 +124,18 @@ int fg__picture_open(fg__picture *pic, fg_profile *p, const fg_write_options *op
         err = fg_profile_invert(&pic->reversed, p);
         if (!err) pic->p = pic->reversed;
     }
-    if (!err) err = fg_profile_tree(&pic->tree, pic->p);
+    if (!err) err = choose_columns(pic);
+    if (!err) err = measure(pic);
     if (!err) err = shade_frames(pic);
-    if (err) return err;
-    pic->factor = fg_meta_real(p, "factor") > 0 ? fg_meta_real(p, "factor") : 1;
-    if (strcmp(pic->view->name, "diff") == 0) err = size_diff(pic);
-    if (err) return err;
-    pic->whole = fg__picture_size(pic, 0);
-    if (pic->whole > 0) return 0;
-    return fg__fail(p->ctx, FG_EEMPTY, "nothing to draw: the column %s is all zero",
-                    fg_profile_type(p, pic->type).name);
+    if (!err) err = fg__walk_open(&pic->walk, pic->p);
+    if (!err && pic->diff) err = fg__noise_open(&pic->noise, &pic->walk, pic->factor);
+    return err;
 }
 
 void fg__picture_close(fg__picture *pic) {
     fg_free(pic->ctx, pic->by_frame);
-    fg_free(pic->ctx, pic->sized);
-    fg_free(pic->ctx, pic->margins);
+    fg__noise_close(&pic->noise, pic->ctx);
+    fg__walk_close(&pic->walk);
     fg_profile_free(pic->reversed);
     fg_profile_free(pic->texts);
 }

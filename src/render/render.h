@@ -11,10 +11,14 @@
  *      profile ┴▶ picture ──layout──▶ boxes, row by row ──▶ static frames ┐
  *                    │                                                     ├▶ SVG
  *                    └──payload──▶ the whole profile, for viewer and fg_read ┘
+ *
+ * Each arrow is a walk over the stacks (core/walk.h). There is no tree: of the nodes of a large one, hardly any is as wide
+ * as a pixel.
  */
 #ifndef FG_RENDER_H
 #define FG_RENDER_H
 
+#include "core/noise.h"
 #include "formats/format.h"
 
 /* Rows of the table in writers.c. */
@@ -63,13 +67,20 @@ unsigned fg__frame_shade(const fg__palette *palette, const fg_profile *p, uint32
 
 typedef struct fg__picture fg__picture;
 
+/* A node, as it is drawn. */
+typedef struct fg__box {
+    uint32_t node, frame; /* the number in the order of the walk, 0: the root */
+    float x, width;
+    int64_t self[2], total[2]; /* of the column that is drawn; of a diff, of both */
+} fg__box;
+
 /* A view: what colours say. */
 typedef struct fg__view {
     const char *name, *title;
     unsigned levels; /* shades that it asks of a palette without variants */
-    unsigned (*shade)(const fg__picture *pic, uint32_t node);
+    unsigned (*shade)(const fg__picture *pic, const fg__box *box);
     /* What follows a node's name in its tooltip: " (1.2 s, 3.40 %)". `n` bytes at `text`. */
-    void (*describe)(char *text, size_t n, const fg__picture *pic, uint32_t node);
+    void (*describe)(char *text, size_t n, const fg__picture *pic, const fg__box *box);
     /* The meaning of shade `i`, or "" when the legend leaves it out. */
     void (*legend)(char *text, size_t n, const fg__picture *pic, unsigned i);
 } fg__view;
@@ -95,37 +106,40 @@ struct fg__picture {
     fg_profile *texts;            /* owns the texts of the options, cleaned */
     const char *title, *subtitle; /* of the options, "" where unset */
     const fg_write_options *options;
-    const fg_tree *tree;
+    fg__walk walk; /* over `p` */
     const fg__view *view;
     const fg__palette *palette;
-    size_t type;
     const char *unit;  /* what values are called */
     unsigned shades;   /* of the palette in this view */
     uint8_t *by_frame; /* shade of each frame; NULL where the view goes by node */
-    double *sized;     /* widths of nodes; NULL: their totals in column `type` */
-    double whole;      /* width of the root */
+    bool diff;         /* both columns are drawn; else the one `type` */
+    size_t type;
+    int64_t totals[2]; /* of what is drawn, as `total` of a box */
     double factor;     /* of a diff: what `after` is multiplied with */
-    uint8_t *margins;  /* of a diff: of each node, see fg__noise_margins; NULL: not known */
+    double widths[2];  /* what a value of each column counts in the width of its node; 0: nothing */
+    double whole;      /* width of the root */
+    fg__noise noise;   /* of a diff */
 };
 
 /* Resolve. The caller calls fg__picture_close, after a failure too. */
 int fg__picture_open(fg__picture *pic, fg_profile *p, const fg_write_options *options);
 void fg__picture_close(fg__picture *pic);
-static inline double fg__picture_size(const fg__picture *pic, uint32_t node) {
-    return pic->sized ? pic->sized[node] : (double)pic->tree->total[pic->type][node];
+/* The values of a stack as a box has them, and the width that it adds to each of its nodes. */
+static inline double fg__picture_values(int64_t values[2], const fg__picture *pic, uint32_t stack) {
+    values[0] = pic->p->values[pic->diff ? 0 : pic->type][stack];
+    values[1] = pic->diff ? pic->p->values[1][stack] : 0;
+    double one = (double)values[0] * pic->widths[0], other = (double)values[1] * pic->widths[1];
+    return one > other ? one : other;
 }
 /* The sides of a diff that have the node; both where it is no diff. */
-unsigned fg__picture_sides(const fg__picture *pic, uint32_t node);
+unsigned fg__picture_sides(const fg__picture *pic, const fg__box *box);
+/* What a node is called. */
+const char *fg__picture_name(const fg__picture *pic, const fg__box *box);
 
 /* ---- layout ---------------------------------------------------------------------------------- */
 
-/* A frame that is at least `min_width` wide, in units of the picture. */
-typedef struct fg__box {
-    uint32_t node;
-    float x, width;
-} fg__box;
-
 typedef struct fg__layout {
+    fg__box root;
     fg__box *boxes; /* row by row, the root's first; in a row from left to right */
     size_t count;
     uint32_t *rows; /* row r has boxes rows[r] … rows[r + 1] */
@@ -133,10 +147,11 @@ typedef struct fg__layout {
     uint32_t hidden; /* rows below the cap that have frames */
 } fg__layout;
 
-/* Place the nodes in `width`, at most `max_rows` deep. The caller calls fg__layout_close, after a failure
- * too. */
-int fg__layout_open(fg__layout *out, const fg__picture *pic, double width, double min_width,
-                    uint32_t max_rows);
+/*
+ * Place the nodes that are at least `min_width` wide in `width`, at most `max_rows` deep, both in units of the picture. The
+ * caller calls fg__layout_close, after a failure too.
+ */
+int fg__layout_open(fg__layout *out, fg__picture *pic, double width, double min_width, uint32_t max_rows);
 void fg__layout_close(fg__layout *layout, fg_ctx *ctx);
 
 /* ---- captions -------------------------------------------------------------------------------- */

@@ -22,7 +22,7 @@ static const double default_width = 1200, default_min_width = 0.1;
 
 typedef struct sheet {
     fg_out *out;
-    const fg__picture *pic;
+    fg__picture *pic;
     const fg__layout *layout;
     fg__caption caption;
     double width;
@@ -155,13 +155,13 @@ static void put_style(sheet *s) {
 /* ---- the whole ------------------------------------------------------------------------------- */
 
 static int put_profile(sheet *s) {
-    const fg__picture *pic = s->pic;
+    fg__picture *pic = s->pic;
     void *bytes;
     size_t n;
-    const uint8_t *extra = pic->by_frame ? pic->by_frame : pic->margins;
-    size_t extra_n = pic->by_frame ? pic->p->frame_count : pic->margins ? pic->tree->count : 0;
+    const uint8_t *extra = pic->by_frame ? pic->by_frame : pic->noise.margins;
+    size_t extra_n = pic->by_frame ? pic->p->frame_count : pic->noise.margins ? pic->noise.count : 0;
     int err =
-        fg__payload_encode(&bytes, &n, pic->p, pic->reversed ? FG__PAYLOAD_REVERSED : 0, extra, extra_n);
+        fg__payload_encode(&bytes, &n, &pic->walk, pic->reversed ? FG__PAYLOAD_REVERSED : 0, extra, extra_n);
     if (err) return err;
     for (size_t at = 0; at < n; at += PART) {
         fg__out_text(s->out, "<metadata class=\"" FG__PAYLOAD_CLASS "\">");
@@ -178,14 +178,17 @@ static void put_settings(sheet *s) {
     fg__out_format(
         s->out,
         " data-view=\"%s\" data-type=\"%zu\" data-shades=\"%u\" data-root-shade=\"%u\" data-variants=\"%u\"",
-        pic->view->name, pic->type, pic->shades, pic->view->shade(pic, 0), pic->palette->variants);
+        pic->view->name, pic->type, pic->shades, pic->view->shade(pic, &s->layout->root),
+        pic->palette->variants);
     fg__out_text(s->out, " data-unit=\"");
     fg__out_xml(s->out, pic->unit);
     fg__out_text(s->out, "\" data-steps=\"");
     for (size_t i = 0; i < FG__STEPS; i++) fg__out_format(s->out, "%s%g", i ? " " : "", fg__steps[i]);
     fg__out_char(s->out, '"');
-    if (pic->sized)
+    if (pic->diff)
         fg__out_format(s->out, " data-widths=\"%s\"", pic->options->widths ? pic->options->widths : "union");
+    if (pic->noise.source == FG__NOISE_SAMPLING && pic->diff)
+        fg__out_format(s->out, " data-noise=\"%.9g %.9g\"", pic->noise.square[0], pic->noise.square[1]);
     if (pic->options->inverted) fg__out_text(s->out, " data-inverted=\"\"");
 }
 

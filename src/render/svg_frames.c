@@ -79,19 +79,13 @@ static void put_escaped(fg_out *out, const char *text, size_t n) {
     }
 }
 
-static const char *side_mark(const fg__picture *pic, uint32_t node) {
-    unsigned sides = fg__picture_sides(pic, node);
+static const char *side_mark(const fg__picture *pic, const fg__box *box) {
+    unsigned sides = fg__picture_sides(pic, box);
     return sides == FG__AFTER ? "+ " : sides == FG__BEFORE ? "− " : "";
 }
 
-static const char *name_of(const fg__picture *pic, uint32_t node) {
-    if (node == 0) return "all";
-    const char *name = fg__frame_name(pic->p, pic->tree->frame[node]).bytes;
-    return *name ? name : "[no name]";
-}
-
 static void put_label(painter *b, const fg__box *box) {
-    const char *mark = side_mark(b->pic, box->node), *name = name_of(b->pic, box->node);
+    const char *mark = side_mark(b->pic, box), *name = fg__picture_name(b->pic, box);
     float room = (box->width - 2 * FG__SVG_TEXT_PAD) / FG__SVG_CHAR;
     unsigned cell_count = room < 0 ? 0 : (unsigned)room, used = *mark ? 2 : 0;
     if (cell_count < used + 3) return;
@@ -106,14 +100,14 @@ static void put_label(painter *b, const fg__box *box) {
 
 /* ---- frames ---------------------------------------------------------------------------------- */
 
-static void put_title(painter *b, uint32_t node) {
+static void put_title(painter *b, const fg__box *box) {
     char text[256];
     fg_out *out = b->out;
     fg__out_text(out, "<title>");
-    fg__out_xml(out, name_of(b->pic, node));
-    b->pic->view->describe(text, sizeof text, b->pic, node);
+    fg__out_xml(out, fg__picture_name(b->pic, box));
+    b->pic->view->describe(text, sizeof text, b->pic, box);
     fg__out_xml(out, text);
-    const fg__frame *f = node ? fg__frame_at(b->pic->p, b->pic->tree->frame[node]) : NULL;
+    const fg__frame *f = box->node ? fg__frame_at(b->pic->p, box->frame) : NULL;
     if (f && f->file) {
         fg__out_text(out, "&#10;");
         fg__out_xml(out, fg__string_at(b->pic->p, f->file).bytes);
@@ -136,9 +130,9 @@ static void put_frame(painter *b, const fg__box *box) {
     fg_out *out = b->out;
     long from = tenths(box->x), to = tenths(box->x + box->width);
     fg__out_text(out, "<g>");
-    put_title(b, box->node);
+    put_title(b, box);
     fg__out_text(out, "<rect");
-    put_class(out, b->pic->view->shade(b->pic, box->node), fg__picture_sides(b->pic, box->node));
+    put_class(out, b->pic->view->shade(b->pic, box), fg__picture_sides(b->pic, box));
     put_attribute(out, " x=\"", from);
     put_attribute(out, "\" width=\"", to - from > GAP_FROM ? to - from - GAP : to - from);
     fg__out_text(out, "\" height=\"15\"/>");
@@ -149,7 +143,7 @@ static void put_frame(painter *b, const fg__box *box) {
 /* ---- slivers --------------------------------------------------------------------------------- */
 
 static int add_sliver(painter *b, const fg__box *box) {
-    unsigned shade = b->pic->view->shade(b->pic, box->node), variants = b->pic->palette->variants;
+    unsigned shade = b->pic->view->shade(b->pic, box), variants = b->pic->palette->variants;
     if (variants) shade = shade / variants * variants + variants / 2;
     run r = {tenths(box->x), tenths(box->x + box->width), shade};
     if (r.to == r.from) r.to++;

@@ -88,10 +88,10 @@ static int nearest_colour(const char *hex) {
     return 16 + index;
 }
 
-static void begin_box(term *t, uint32_t node) {
+static void begin_box(term *t, const fg__box *box) {
     char hex[8];
     if (t->plain) return;
-    fg__palette_hex(hex, t->pic.palette, t->pic.view->shade(&t->pic, node), t->pic.shades, false);
+    fg__palette_hex(hex, t->pic.palette, t->pic.view->shade(&t->pic, box), t->pic.shades, false);
     fg__out_format(t->out, "\033[30;48;5;%dm", nearest_colour(hex));
 }
 
@@ -101,12 +101,6 @@ static void end_box(term *t) {
 
 /* ---- the icicle ---------------------------------------------------------------------------------------- */
 
-static const char *name_of(const term *t, uint32_t node) {
-    if (node == 0) return "all";
-    const char *name = fg__frame_name(t->pic.p, t->pic.tree->frame[node]).bytes;
-    return *name ? name : "(no name)";
-}
-
 static void put_row(term *t, uint32_t row) {
     size_t at = 0;
     for (uint32_t i = t->layout.rows[row]; i < t->layout.rows[row + 1]; i++) {
@@ -115,10 +109,10 @@ static void put_row(term *t, uint32_t row) {
         if (to > t->columns) to = t->columns;
         if (from < at || to <= from) continue;
         for (; at < from; at++) fg__out_char(t->out, ' ');
-        begin_box(t, box->node);
+        begin_box(t, box);
         /* the first column keeps neighbours of one colour apart */
         fg__out_text(t->out, t->plain ? "|" : "▏");
-        put_cell(t->out, name_of(t, box->node), to - from - 1);
+        put_cell(t->out, fg__picture_name(&t->pic, box), to - from - 1);
         end_box(t);
         at = to;
     }

@@ -16,8 +16,8 @@ static double ratio(double part, double whole) {
     return whole > 0 ? part / whole : 0;
 }
 
-static void describe_total(char *text, size_t n, const fg__picture *pic, uint32_t node) {
-    double total = (double)pic->tree->total[pic->type][node], whole = (double)pic->tree->total[pic->type][0];
+static void describe_total(char *text, size_t n, const fg__picture *pic, const fg__box *box) {
+    double total = (double)box->total[0], whole = (double)pic->totals[0];
     char value[64];
     fg__value_text(value, sizeof value, total, pic->unit);
     snprintf(text, n, " (%s, %.2f %%)", value, 100 * ratio(total, whole));
@@ -25,8 +25,8 @@ static void describe_total(char *text, size_t n, const fg__picture *pic, uint32_
 
 /* ---- flame: colours say what runs ------------------------------------------------------------ */
 
-static unsigned shade_by_frame(const fg__picture *pic, uint32_t node) {
-    return node                    ? pic->by_frame[pic->tree->frame[node]]
+static unsigned shade_by_frame(const fg__picture *pic, const fg__box *box) {
+    return box->node               ? pic->by_frame[box->frame]
            : pic->palette->by_kind ? FG__GROUP_NAMELESS * pic->palette->variants
                                    : 0;
 }
@@ -42,13 +42,13 @@ static void legend_of_kinds(char *text, size_t n, const fg__picture *pic, unsign
 
 /* ---- hotcold: colours say where values are the frame's own ----------------------------------- */
 
-static unsigned shade_by_self(const fg__picture *pic, uint32_t node) {
-    return level(ratio((double)pic->tree->self[pic->type][node], (double)pic->tree->total[pic->type][0]));
+static unsigned shade_by_self(const fg__picture *pic, const fg__box *box) {
+    return level(ratio((double)box->self[0], (double)pic->totals[0]));
 }
 
-static void describe_self(char *text, size_t n, const fg__picture *pic, uint32_t node) {
-    double self = (double)pic->tree->self[pic->type][node], whole = (double)pic->tree->total[pic->type][0];
-    double all = (double)pic->tree->total[pic->type][node];
+static void describe_self(char *text, size_t n, const fg__picture *pic, const fg__box *box) {
+    double self = (double)box->self[0], whole = (double)pic->totals[0];
+    double all = (double)box->total[0];
     char total[64], value[64];
     fg__value_text(total, sizeof total, all, pic->unit);
     fg__value_text(value, sizeof value, self, pic->unit);
@@ -66,25 +66,31 @@ static void legend_of_shares(char *text, size_t n, const fg__picture *pic, unsig
 
 /* ---- diff: colours say what has grown -------------------------------------------------------- */
 
-static double before_of(const fg__picture *pic, uint32_t node) {
-    return (double)pic->tree->total[0][node];
+static double after_of(const fg__picture *pic, const int64_t *values) {
+    return (double)values[1] * pic->factor;
 }
 
-static double after_of(const fg__picture *pic, uint32_t node) {
-    return (double)pic->tree->total[1][node] * pic->factor;
+/* A node's sides as they are compared, and half the width of the interval of its change; 0: not known. */
+typedef struct change {
+    double before, after, margin;
+} change;
+
+static change change_of(const fg__picture *pic, const fg__box *box) {
+    change c = {.before = (double)box->total[0], .after = after_of(pic, box->total)};
+    c.margin = fg__noise_margin(&pic->noise, box->node, c.before, c.after);
+    return c;
 }
 
-/* Half the width of the interval of a node's change; 0: not known. */
-static double margin_of(const fg__picture *pic, uint32_t node) {
-    if (!pic->margins) return 0;
-    return fg__noise_margin(pic->margins[node], fmax(before_of(pic, node), after_of(pic, node)));
+static bool within_noise(const change *c) {
+    return fabs(c->after - c->before) <= c->margin;
 }
 
-static unsigned shade_by_change(const fg__picture *pic, uint32_t node) {
-    double change = after_of(pic, node) - before_of(pic, node);
-    if (fabs(change) <= margin_of(pic, node)) return FG__STEPS;
-    unsigned n = level(ratio(fabs(change), fmax(before_of(pic, 0), after_of(pic, 0))));
-    return change < 0 ? FG__STEPS - n : FG__STEPS + n;
+static unsigned shade_by_change(const fg__picture *pic, const fg__box *box) {
+    change c = change_of(pic, box);
+    if (within_noise(&c)) return FG__STEPS;
+    double whole = fmax((double)pic->totals[0], after_of(pic, pic->totals));
+    unsigned n = level(ratio(fabs(c.after - c.before), whole));
+    return c.after < c.before ? FG__STEPS - n : FG__STEPS + n;
 }
 
 /* With its sign, and never "-0". */
@@ -110,17 +116,17 @@ static void growth_text(char *text, size_t n, double before, double after, doubl
  * "12.3 s → 14.0 s, +14 % ± 5 % (+2.1 pp)": values as they are compared, the growth with its interval where the noise is
  * known, points as shares of each side's own whole.
  */
-static void describe_change(char *text, size_t n, const fg__picture *pic, uint32_t node) {
-    double before = before_of(pic, node), after = after_of(pic, node);
-    double points = 100 * (ratio(after, after_of(pic, 0)) - ratio(before, before_of(pic, 0)));
+static void describe_change(char *text, size_t n, const fg__picture *pic, const fg__box *box) {
+    change c = change_of(pic, box);
+    double points = 100 * (ratio((double)box->total[1], (double)pic->totals[1]) -
+                           ratio((double)box->total[0], (double)pic->totals[0]));
     char x[64], y[64], growth[96], moved[32];
-    double margin = margin_of(pic, node);
-    bool noise = margin > 0 && fabs(after - before) <= margin;
-    fg__value_text(x, sizeof x, before, pic->unit);
-    fg__value_text(y, sizeof y, after, pic->unit);
+    fg__value_text(x, sizeof x, c.before, pic->unit);
+    fg__value_text(y, sizeof y, c.after, pic->unit);
     signed_text(moved, sizeof moved, points, 1);
-    growth_text(growth, sizeof growth, before, after, margin);
-    snprintf(text, n, ": %s → %s, %s (%s pp%s)", x, y, growth, moved, noise ? ", within noise" : "");
+    growth_text(growth, sizeof growth, c.before, c.after, c.margin);
+    snprintf(text, n, ": %s → %s, %s (%s pp%s)", x, y, growth, moved,
+             c.margin > 0 && within_noise(&c) ? ", within noise" : "");
 }
 
 static void legend_of_changes(char *text, size_t n, const fg__picture *pic, unsigned i) {
@@ -130,7 +136,7 @@ static void legend_of_changes(char *text, size_t n, const fg__picture *pic, unsi
     if (!shown)
         *text = '\0';
     else if (from_middle == 0)
-        snprintf(text, n, pic->margins ? "within noise" : "no change");
+        snprintf(text, n, pic->noise.source != FG__NOISE_UNKNOWN ? "within noise" : "no change");
     else
         snprintf(text, n, "%s%g %%%s", sign, 100 * fg__steps[from_middle - 1],
                  from_middle == FG__STEPS ? " or more" : "");

@@ -1,4 +1,4 @@
--- together.lua FILE FUNCTION…: in how many slices of time each of the functions was seen, and how many slices there are.
+-- together.lua FILE FUNCTION…: in how many slices of time each of the functions was seen, and how many slices there are
 local fg = require "flamegraph"
 
 local p = assert(fg.read(arg[1]))

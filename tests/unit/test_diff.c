@@ -1,4 +1,5 @@
 /* Diffs: both columns as measured, the way of comparing in the metadata. */
+#include "core/noise.h"
 #include "profiles.h"
 #include <math.h>
 
@@ -108,17 +109,20 @@ static fg_profile *diff_of_runs(int64_t before, int64_t after, size_t n_after) {
 static const char *changed(fg_profile *d) {
     static char text[256];
     const fg_tree *tree;
-    uint8_t *margins;
+    fg__walk walk;
+    fg__noise noise;
     double factor = fg_meta_real(d, "factor");
     *text = '\0';
-    assert_int_equal(fg__noise_margins(&margins, d, factor), 0);
+    assert_int_equal(fg__walk_open(&walk, d), 0);
+    assert_int_equal(fg__noise_open(&noise, &walk, factor), 0);
     assert_int_equal(fg_profile_tree(&tree, d), 0);
     for (uint32_t i = 1; i < tree->count; i++) {
         double x = (double)tree->total[0][i], y = (double)tree->total[1][i] * factor;
-        if (fabs(y - x) <= fg__noise_margin(margins[i], fmax(x, y))) continue;
+        if (fabs(y - x) <= fg__noise_margin(&noise, i, x, y)) continue;
         strcat(strcat(text, *text ? " " : ""), fg_profile_frame_at(d, tree->frame[i]).name);
     }
-    fg_free(ctx, margins);
+    fg__noise_close(&noise, ctx);
+    fg__walk_close(&walk);
     return text;
 }
 

@@ -1,6 +1,6 @@
 /* The profile inside a picture: it comes back exactly, and damaged bytes are refused. */
 #include "profiles.h"
-#include "formats/payload.h"
+#include "payloads.h"
 
 /* Two types, frames with all fields, metadata of each kind, notes, an empty stack, a stack of zeros. */
 static fg_profile *rich(void) {
@@ -43,7 +43,7 @@ static fg_profile *there_and_back(fg_profile *p, unsigned flags) {
     void *bytes;
     size_t n;
     fg_profile *q;
-    assert_int_equal(fg__payload_encode(&bytes, &n, p, flags, "extra", 5), 0);
+    assert_int_equal(encode_payload(&bytes, &n, p, flags, "extra"), 0);
     assert_int_equal(decode(&q, bytes, n, 0), 0);
     fg_free(ctx, bytes);
     return q;
@@ -102,7 +102,7 @@ static void damage_is_refused(void **state) {
     fg_profile *p = rich(), *q;
     void *bytes;
     size_t n;
-    assert_int_equal(fg__payload_encode(&bytes, &n, p, 0, NULL, 0), 0);
+    assert_int_equal(encode_payload(&bytes, &n, p, 0, ""), 0);
     for (size_t cut = 0; cut < n; cut++) {
         uint8_t *copy = malloc(cut + 1); /* on its own, so that reading beyond it is seen */
         memcpy(copy, bytes, cut);
@@ -139,7 +139,7 @@ static void what_grows_beyond_the_cap_is_refused(void **state) {
         assert_int_equal(fg_profile_add(p, frames, n, (int64_t[]){1}), 0);
     void *bytes;
     size_t n;
-    assert_int_equal(fg__payload_encode(&bytes, &n, p, 0, NULL, 0), 0);
+    assert_int_equal(encode_payload(&bytes, &n, p, 0, ""), 0);
     assert_int_equal(decode(&q, bytes, n, 1000), FG_ELIMIT);
     assert_non_null(strstr(fg_error(ctx), "max_input"));
     assert_int_equal(decode(&q, bytes, n, 70000),
@@ -156,7 +156,7 @@ static void each_allocation_may_fail(void **state) {
     fg_profile *p = rich();
     void *bytes;
     size_t n;
-    assert_int_equal(fg__payload_encode(&bytes, &n, p, 0, NULL, 0), 0);
+    assert_int_equal(encode_payload(&bytes, &n, p, 0, ""), 0);
     int err = FG_ENOMEM;
     for (long fail = 0; err; fail++) {
         long left = fail;
@@ -169,7 +169,7 @@ static void each_allocation_may_fail(void **state) {
             if (!err) {
                 void *again;
                 size_t m;
-                err = fg__payload_encode(&again, &m, q, 0, NULL, 0);
+                err = encode_payload(&again, &m, q, 0, "");
                 if (!err) fg_free(c, again);
             }
             fg_profile_free(q);

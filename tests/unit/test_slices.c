@@ -1,7 +1,8 @@
 /* Slices of time: the log, what it is carried by, and the noise that is drawn from it. */
 #include <math.h>
 #include "core/stats.h"
-#include "formats/payload.h"
+#include "core/noise.h"
+#include "payloads.h"
 #include "profiles.h"
 
 /* A generator of its own: Knuth's MMIX. Between 0 and 1. */
@@ -259,7 +260,7 @@ static void what_is_made_of_a_profile_has_its_slices(void **state) {
     check_log(filtered, 1001, 5 * MS);
     void *bytes;
     size_t n;
-    assert_int_equal(fg__payload_encode(&bytes, &n, filtered, 0, NULL, 0), 0);
+    assert_int_equal(encode_payload(&bytes, &n, filtered, 0, ""), 0);
     assert_int_equal(fg_profile_new(&read, ctx), 0);
     assert_int_equal(fg__payload_decode(read, bytes, n, 0), 0);
     double seconds;
@@ -349,13 +350,16 @@ typedef struct margin {
 static margin margin_of(fg_profile *a, fg_profile *b) {
     fg_profile *d;
     const fg_tree *tree;
-    uint8_t *margins;
+    fg__walk walk;
+    fg__noise noise;
     assert_int_equal(fg_diff(&d, a, b, NULL, FG_NORMALIZE_ABSOLUTE), 0);
-    assert_int_equal(fg__noise_margins(&margins, d, 1), 0);
+    assert_int_equal(fg__walk_open(&walk, d), 0);
+    assert_int_equal(fg__noise_open(&noise, &walk, 1), 0);
     assert_int_equal(fg_profile_tree(&tree, d), 0);
     double x = (double)tree->total[0][1], y = (double)tree->total[1][1];
-    margin m = {fabs(y - x), fg__noise_margin(margins[1], fmax(x, y))};
-    fg_free(ctx, margins);
+    margin m = {fabs(y - x), fg__noise_margin(&noise, 1, x, y)};
+    fg__noise_close(&noise, ctx);
+    fg__walk_close(&walk);
     fg_profile_free(d);
     return m;
 }
@@ -419,7 +423,8 @@ static void the_diff_says_where_its_noise_comes_from(void **state) {
 static int everything(fg_ctx *c) {
     fg_profile *p = NULL, *made[3] = {NULL};
     fg__slices slices = {0};
-    uint8_t *margins = NULL;
+    fg__walk walk = {0};
+    fg__noise noise = {0};
     void *bytes = NULL;
     size_t n;
     uint32_t frame;
@@ -433,10 +438,12 @@ static int everything(fg_ctx *c) {
     if (!err) err = fg_profile_select(&made[0], p, 0);
     if (!err) err = fg_profile_slice(&made[1], p, 2, 3);
     if (!err) err = fg_diff(&made[2], p, made[0], NULL, FG_NORMALIZE_ABSOLUTE);
-    if (!err) err = fg__noise_margins(&margins, made[2], 1);
-    if (!err) err = fg__payload_encode(&bytes, &n, p, 0, NULL, 0);
+    if (!err) err = fg__walk_open(&walk, made[2]);
+    if (!err) err = fg__noise_open(&noise, &walk, 1);
+    if (!err) err = encode_payload(&bytes, &n, p, 0, "");
     fg__slices_free(&slices, c);
-    fg_free(c, margins);
+    fg__noise_close(&noise, c);
+    fg__walk_close(&walk);
     fg_free(c, bytes);
     for (int i = 0; i < 3; i++) fg_profile_free(made[i]);
     fg_profile_free(p);

@@ -1,8 +1,8 @@
 // The tree and what is asked of it. Nodes are numbers in depth-first order; node 0 is the root, "all".
 
 class Model {
-  constructor(profile, type, isDiff, widths) {
-    Object.assign(this, profile, { type, isDiff });
+  constructor(profile, type, isDiff, widths, noise) {
+    Object.assign(this, profile, { type, isDiff, noise });
     const { count, depth } = this;
     this.parent = new Int32Array(count);
     this.end = new Int32Array(count);
@@ -36,9 +36,9 @@ class Model {
 
   /** Of a diff: half the width of the interval of the node's change, 0 where it is not known; see core/noise.c. */
   margin(node) {
-    if (!this.extra) return 0;
-    const size = Math.max(this.total[0][node], this.total[1][node] * this.factor);
-    return size * 2 ** ((this.extra[node] - 191) / 16);
+    const before = this.total[0][node], after = this.total[1][node] * this.factor;
+    if (this.extra) return Math.max(before, after) * 2 ** ((this.extra[node] - 191) / 16);
+    return this.noise ? Math.sqrt(this.noise[0] * before + this.noise[1] * after) : 0;
   }
 
   /** Where nodes start, in the unit of their widths. Never decreases, so positions can be searched by halving. */

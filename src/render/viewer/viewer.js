@@ -12,7 +12,8 @@ class Viewer {
       steps: dataset.steps.split(' ').map(Number), shades: Number(dataset.shades),
       rootShade: Number(dataset.rootShade), variants: Number(dataset.variants), inverted: 'inverted' in dataset,
     };
-    this.model = new Model(profile, Number(dataset.type), dataset.view === 'diff', dataset.widths);
+    this.model = new Model(profile, Number(dataset.type), dataset.view === 'diff', dataset.widths,
+      dataset.noise?.split(' ').map(Number));
     this.stage = new Stage(this.model, this.view, this.settings);
     this.page = makePage(root, {
       reset: () => this.zoom(0), flip: () => this.flip(), next: () => this.step(1), previous: () => this.step(-1),
