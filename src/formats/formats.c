@@ -77,10 +77,10 @@ static const struct {
     {"megabytes", 0x1p20, bytes},
 };
 
-/* 1234567 → "1,234,567" */
+/* 1234567 → "1,234,567"; halves go up, as in the viewer */
 static void grouped(char *text, size_t n, double value) {
     char digits[48];
-    int len = snprintf(digits, sizeof digits, "%.0f", fabs(value));
+    int len = snprintf(digits, sizeof digits, "%.0f", round(fabs(value)));
     size_t at = 0;
     if (value <= -0.5 && n > 1) text[at++] = '-';
     for (int i = 0; i < len && at + 2 < n; i++) {

@@ -28,8 +28,10 @@ return fg.recipe {
     local function draw(p, name, options) assert(p:write(("%s/%s.svg"):format(args.dir, name), options)) end
     local mixed = read "mixed"
     for name, options in pairs(pictures) do draw(mixed, name, options) end
-    local diff = assert(fg.diff(mixed, read "changed"))
+    local changed = read "changed"
+    local diff = assert(fg.diff(mixed, changed))
     draw(diff, "diff")
+    draw(assert(fg.diff({ mixed, mixed, changed }, { changed, mixed })), "diff_of_runs")
     draw(diff, "diff_safe", { colors = "colorblind", inverted = true })
     draw(read "hostile", "hostile", { title = "</title><script>alert(6)</script>", count_name = "<b>ticks</b>" })
     draw(read "deep", "deep")

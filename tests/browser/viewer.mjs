@@ -16,7 +16,7 @@ async function visit({ browser, dir }, name, options, use) {
 
 export const tests = {
   async 'it says of each frame what the static picture says'(context) {
-    for (const name of ['mixed', 'inverted', 'reversed', 'hotcold', 'diff', 'detailed']) {
+    for (const name of ['mixed', 'inverted', 'reversed', 'hotcold', 'diff', 'diff_of_runs', 'detailed']) {
       const still = await open(context.browser, `${context.dir}/${name}.svg`, { scripts: false });
       const titles = await still.$$eval('.fg-frames title', list => list.map(title => title.textContent.split('\n')[0]));
       const shades = await still.$$eval('.fg-frames g:has(> text)', list =>
