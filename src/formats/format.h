@@ -108,6 +108,12 @@ const fg_format *fg__format_for(const fg_format *const *table, const char *path)
 /* Write by a row of a table: `path` as in fg_write. */
 int fg__write_path(fg_profile *p, const fg_format *format, const char *path, const fg_write_options *options);
 
+/*
+ * The number to print with so many digits: halves go up, away from zero, as browsers round and people do. printf sends what
+ * lies exactly between two to the even one, so such a number is moved by the least that there is.
+ */
+double fg__halves_up(double number, int digits);
+
 /* A value for a person: "12.3 s", "4.0 MiB", "1,234 samples". `n` bytes at `text`. */
 void fg__value_text(char *text, size_t n, double value, const char *unit);
 

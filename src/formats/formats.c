@@ -77,10 +77,16 @@ static const struct {
     {"megabytes", 0x1p20, bytes},
 };
 
-/* 1234567 → "1,234,567"; halves go up, as in the viewer */
+double fg__halves_up(double number, int digits) {
+    double scale = pow(10, digits), scaled = number * scale, beyond = scaled - trunc(scaled);
+    bool exact = fma(number, scale, -scaled) == 0;
+    return exact && fabs(beyond) == 0.5 ? nextafter(number, copysign(INFINITY, number)) : number;
+}
+
+/* 1234567 → "1,234,567" */
 static void grouped(char *text, size_t n, double value) {
     char digits[48];
-    int len = snprintf(digits, sizeof digits, "%.0f", round(fabs(value)));
+    int len = snprintf(digits, sizeof digits, "%.0f", fg__halves_up(fabs(value), 0));
     size_t at = 0;
     if (value <= -0.5 && n > 1) text[at++] = '-';
     for (int i = 0; i < len && at + 2 < n; i++) {
@@ -98,7 +104,7 @@ void fg__value_text(char *text, size_t n, double value, const char *unit) {
         while (s->from > fabs(base)) s++;
         double shown = base / (s->from > 0 ? s->from : 1);
         int digits = s->from == 0 || fabs(shown) >= 99.95 ? 0 : fabs(shown) >= 9.995 ? 1 : 2;
-        snprintf(text, n, "%.*f %s", digits, shown, s->unit);
+        snprintf(text, n, "%.*f %s", digits, fg__halves_up(shown, digits), s->unit);
         return;
     }
     char number[64];

@@ -16,11 +16,15 @@ static double ratio(double part, double whole) {
     return whole > 0 ? part / whole : 0;
 }
 
+static double percent(double part, double whole) {
+    return fg__halves_up(100 * ratio(part, whole), 2);
+}
+
 static void describe_total(char *text, size_t n, const fg__picture *pic, const fg__box *box) {
     double total = (double)box->total[0], whole = (double)pic->totals[0];
     char value[64];
     fg__value_text(value, sizeof value, total, pic->unit);
-    snprintf(text, n, " (%s, %.2f %%)", value, 100 * ratio(total, whole));
+    snprintf(text, n, " (%s, %.2f %%)", value, percent(total, whole));
 }
 
 /* ---- flame: colours say what runs ------------------------------------------------------------ */
@@ -52,8 +56,8 @@ static void describe_self(char *text, size_t n, const fg__picture *pic, const fg
     char total[64], value[64];
     fg__value_text(total, sizeof total, all, pic->unit);
     fg__value_text(value, sizeof value, self, pic->unit);
-    snprintf(text, n, " (%s, %.2f %%; self %s, %.2f %%)", total, 100 * ratio(all, whole), value,
-             100 * ratio(self, whole));
+    snprintf(text, n, " (%s, %.2f %%; self %s, %.2f %%)", total, percent(all, whole), value,
+             percent(self, whole));
 }
 
 static void legend_of_shares(char *text, size_t n, const fg__picture *pic, unsigned i) {
@@ -96,18 +100,19 @@ static unsigned shade_by_change(const fg__picture *pic, const fg__box *box) {
 /* With its sign, and never "-0". */
 static void signed_text(char *text, size_t n, double number, int digits) {
     double least = 0.5 / pow(10, digits);
-    snprintf(text, n, "%+.*f", digits, fabs(number) < least ? 0.0 : number);
+    snprintf(text, n, "%+.*f", digits, fabs(number) < least ? 0.0 : fg__halves_up(number, digits));
 }
 
 /* "+14 % ± 5 %", "new", "+0 %" */
 static void growth_text(char *text, size_t n, double before, double after, double margin) {
     char growth[32] = "+0";
+    int digits = margin < 0.1 * before ? 1 : 0;
     const char *word = before == after ? NULL : before == 0 ? "new" : after == 0 ? "gone" : NULL;
     if (before > 0) signed_text(growth, sizeof growth, 100 * (after - before) / before, 0);
     if (word)
         snprintf(text, n, "%s", word);
     else if (margin > 0 && before > 0)
-        snprintf(text, n, "%s %% ± %.*f %%", growth, margin < 0.1 * before ? 1 : 0, 100 * margin / before);
+        snprintf(text, n, "%s %% ± %.*f %%", growth, digits, fg__halves_up(100 * margin / before, digits));
     else
         snprintf(text, n, "%s %%", growth);
 }
