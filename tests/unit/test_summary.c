@@ -189,8 +189,26 @@ static void large_summaries_are_whole(void **state) {
     fg_profile_free(p);
 }
 
+static void values_are_rounded_as_browsers_round(void **state) {
+    (void)state;
+    static const struct {
+        double value;
+        const char *unit, *text;
+    } rows[] = {
+        {2.5, "count", "3 samples"},         {-2.5, "count", "-3 samples"},
+        {6172.5, "count", "6,173 samples"},  {2.4999, "count", "2 samples"},
+        {3125000, "nanoseconds", "3.13 ms"}, {1.005e9, "nanoseconds", "1.00 s"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char text[64];
+        fg__value_text(text, sizeof text, rows[i].value, rows[i].unit);
+        assert_string_equal(text, rows[i].text);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(values_are_rounded_as_browsers_round),
         cmocka_unit_test(the_json_summary_ranks_functions),
         cmocka_unit_test(the_markdown_summary_fits_a_comment),
         cmocka_unit_test(a_diff_is_ranked_by_change),
