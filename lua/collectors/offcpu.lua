@@ -132,6 +132,8 @@ local function may_bpftrace(args)
   if not namespace or not namespace.stdout:find(first_namespace, 1, true) then
     return nil, "it knows processes by their numbers outside of this container", "run it outside"
   end
+  local ok, why, remedy = fg.right "tracefs" -- bpftrace finds tracepoints only there, as perf does
+  if not ok then return nil, why, remedy end
   return fg.right "bpf"
 end
 

@@ -49,8 +49,8 @@ local function start_new(threads, workers, start)
   end
 end
 
--- A Node program that ends waits until its inspector is let go, and says so to who asked. That wait is not its work, and
--- not to be made longer: what is recorded is taken then, and the program goes its way.
+-- A Node program that ends waits until its inspector is let go, and says so to who asked. That wait is not its work,
+-- and not to be made longer: what is recorded is taken then, and the program goes its way.
 local function notice_end(opened)
   local noticed = { began = op.now() }
   opened:on("NodeRuntime.waitingForDisconnect", function() noticed.after = op.now() - noticed.began end)

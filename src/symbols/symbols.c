@@ -195,9 +195,16 @@ static int add_jit(fg__symbols *s, fg__module *m, const fg__symbol *symbol, uint
     return add_calls(s, m, slice(m->path), (fg__slice){symbol->name, symbol->n}, &call);
 }
 
+/* The room that the kernel leaves in front of a function: nothing runs there. */
+static bool is_padding(const fg__kernel_function *f) {
+    return f->found && fg__slice_starts((fg__slice){f->symbol.name, f->symbol.n}, "__pfx_");
+}
+
 static int add_kernel(fg__symbols *s, fg__module *m, uint64_t address) {
     fg__kernel_function f;
     int err = fg__kernel_find(&f, s, address);
+    /* taken for a call's return address, and is none: the function was interrupted at its first instruction */
+    if (!err && is_padding(&f)) err = fg__kernel_find(&f, s, address + 1);
     m->asked++;
     if (err || !f.found) return err ? err : add_unknown(s, m, address);
     return add_calls(s, m, f.module.n ? f.module : slice(m->path), (fg__slice){f.symbol.name, f.symbol.n},

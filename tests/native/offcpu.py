@@ -22,12 +22,13 @@ WAITS = {
     "reader": ("reads_pipe", "pipe"),
     "futex": ("waits_on_futex", "futex"),
 }
-# What a refusal of the kernel has to name where it gives us no BPF: no container has it, and not every chroot.
-REMEDIES = "sudo mount -t sysfs|CONFIG_DEBUG_INFO_BTF|setcap cap_bpf|--cap-add"
+# The engines, and what a refusal has to name where there is one: no container has BPF, and not every chroot.
+TRACEFS, BPF = "sudo mount -t tracefs", "sudo mount -t sysfs|CONFIG_DEBUG_INFO_BTF|setcap cap_bpf|--cap-add"
+ENGINES = {"bpf": BPF, "tracepoints": TRACEFS, "perf": TRACEFS, "bpftrace": f"run it outside|{TRACEFS}|{BPF}"}
 # What an engine needs to see the caller of a C library without frame pointers; bpf and bpftrace have no such thing.
 WHOLE = {"tracepoints": (), "perf": ("--unwind", "dwarf")}
+SLEEPS = "echo ready; while :; do sleep 0.05; done"
 SCRIPT = pathlib.Path(__file__).resolve().parent.parent / "slices.lua"
-FIRST_NAMESPACE = "pid:[4026531836]"  # where bpftrace finds processes by their numbers
 
 
 class Waits(Profile):
@@ -92,24 +93,15 @@ def check_waits(what, profile, known, whole):
 
 def engines(folder):
     """Those that work here; of the others, that their refusal helps."""
-    def tried(engine):
-        return flame_graph("offcpu", "--pid", os.getpid(), "--duration", 0.1, "--engine", engine, "--output", folder / "e.svg")
+    def is_there(engine, remedies, pid):
+        done = flame_graph("offcpu", "--pid", pid, "--duration", 0.3, "--engine", engine, "--output", folder / "e.svg")
+        if done.returncode == 0 or "not on PATH" in done.stderr:  # the tests say of a program that is missing what is to be done
+            return True
+        check(f"{engine}: refused, and the refusal helps", re.search(remedies, done.stderr), done.stderr)
+        return False
 
-    there = ["tracepoints"]
-    done = tried("perf")
-    if "not on PATH" in done.stderr or not re.search("tracefs", done.stderr):
-        there.append("perf")
-    else:
-        check("perf: refused, and the refusal helps", "sudo mount -t tracefs" in done.stderr, done.stderr)
-    done = tried("bpf")
-    if done.returncode:
-        check("bpf: refused, and the refusal helps", re.search(REMEDIES, done.stderr), done.stderr)
-        return there
-    if os.readlink("/proc/self/ns/pid") == FIRST_NAMESPACE:
-        return ["bpf", *there, "bpftrace"]
-    done = tried("bpftrace")
-    check("bpftrace: refused in a container, and the refusal helps", "run it outside" in done.stderr, done.stderr)
-    return ["bpf", *there]
+    with program("sh", "-c", SLEEPS) as process:
+        return [engine for engine, remedies in ENGINES.items() if is_there(engine, remedies, process.pid)]
 
 
 def waits(folder):
@@ -191,9 +183,8 @@ def begun(folder):
 def children(folder, there):
     """The shell waits for each `sleep` that it starts, and that sleeps: how long, a loaded machine decides, where a fork takes a
     while if events are inherited."""
-    script = "echo ready; while :; do sleep 0.05; done"
     for engine in (name for name in there if name in WHOLE):
-        with program("sh", "-c", script) as process:
+        with program("sh", "-c", SLEEPS) as process:
             profile = Waits(folder, "--pid", process.pid, "--duration", 1, "--engine", engine)
             share = profile.share("^sleep$", "nanosleep")
             check(f"{engine}: processes that it starts, {share:.1%}", share and profile.share("^sh$", "wait"), profile)

@@ -91,11 +91,15 @@ static void a_text_may_be_cut_or_be_no_such_text(void **state) {
     }
 }
 
-static fg_frame frame_at(uint64_t address) {
+static fg_frame frame_of(uint64_t address, bool returning) {
     const uint32_t *frames;
     size_t n;
-    if (fg__space_frames(&frames, &n, space, address, false)) fail_msg("%s", fg_error(ctx));
+    if (fg__space_frames(&frames, &n, space, address, returning)) fail_msg("%s", fg_error(ctx));
     return fg_profile_frame_at(profile, frames[0]);
+}
+
+static fg_frame frame_at(uint64_t address) {
+    return frame_of(address, false);
 }
 
 static void code_that_a_recording_tells_of(void **state) {
@@ -112,6 +116,21 @@ static void code_that_a_recording_tells_of(void **state) {
     f = frame_at(UINT64_MAX - 0x10);
     assert_string_equal(f.name, "[kernel.kallsyms]");
     assert_int_equal(f.kind, FG_KIND_KERNEL);
+    end();
+}
+
+/* In the middle of a stack is a return address, or where an interrupt came, which may be a function's beginning. */
+static void a_function_that_is_interrupted_at_its_beginning(void **state) {
+    (void)state;
+    enum { SIZE = 0x40, ROOM = 0x10 };
+    const uint64_t at = UINT64_C(0xffffffffa0001000), next = at + SIZE + ROOM;
+    begin(NULL);
+    assert_int_equal(fg__symbols_kernel_code(symbols, at, SIZE, "ends_with_a_call", 16), 0);
+    assert_int_equal(fg__symbols_kernel_code(symbols, at + SIZE, ROOM, "__pfx_interrupted", 17), 0);
+    assert_int_equal(fg__symbols_kernel_code(symbols, next, SIZE, "interrupted", 11), 0);
+    assert_string_equal(frame_of(next, true).name, "interrupted");
+    assert_string_equal(frame_of(next, false).name, "interrupted");
+    assert_string_equal(frame_of(at + SIZE, true).name, "ends_with_a_call");
     end();
 }
 
@@ -162,6 +181,7 @@ int main(void) {
         cmocka_unit_test(functions_are_found_by_address),
         cmocka_unit_test(a_text_may_be_cut_or_be_no_such_text),
         cmocka_unit_test(code_that_a_recording_tells_of),
+        cmocka_unit_test(a_function_that_is_interrupted_at_its_beginning),
         cmocka_unit_test(functions_of_the_kernel_that_runs),
     };
     return cmocka_run_group_tests(tests, open_ctx, close_ctx);

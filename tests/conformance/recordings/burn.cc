@@ -44,7 +44,7 @@ __attribute__((noinline)) void sorting() {
 }
 
 __attribute__((noinline)) void faulting() {
-    enum { SIZE = 1 << 18 };
+    enum { SIZE = 1 << 20 };
     void *memory = mmap(nullptr, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     memset(memory, 1, SIZE);
     munmap(memory, SIZE);
