@@ -113,7 +113,8 @@ local function inspector(args)
   local ok
   ok, message, code = prove(session, args)
   if not ok then return nil, message, code end
-  return fg.devtools.cpu(session, { duration = args.duration, interval_us = args.interval_us })
+  return fg.devtools.cpu(session, { duration = args.duration, interval_us = args.interval_us,
+    slices = args.slices })
 end
 
 -- ---- jitdump ----------------------------------------------------------------------------------------------------
@@ -135,7 +136,8 @@ local function without_tier(name)
 end
 
 local function jitdump(args)
-  local p, message, code = fg.collect("perf", { pid = args.pid, duration = args.duration, rate = args.rate })
+  local p, message, code = fg.collect("perf", { pid = args.pid, duration = args.duration, rate = args.rate,
+    slices = args.slices })
   if not p then return nil, message, code end
   p, message, code = p:filter { rename = without_tier, ignore = "^JSC PerfLog$" } -- it writes the dump
   if not p then return nil, message, code end
@@ -159,6 +161,7 @@ local function may_inject(args)
   if not args then return fg.right "ptrace" end
   if not args.pid then return nil, "it takes a --pid" end
   local process = fg.process(args.pid)
+  if args.slices then return nil, "it does not know when: --slices needs one of the others", how_to_start(process) end
   if args.no_inject then return nil, "it puts code into the program, which is ruled out here", how_to_start(process) end
   if process and profiles_itself(process) then
     return nil, "it is being profiled already (--cpu-prof), and the end of one profile would be that of the other"
@@ -208,6 +211,7 @@ return fg.collector {
     { "interval_us", type = "integer", default = 1000, min = 1,
       help = "sampling interval of its own profiler in microseconds" },
     { "rate", type = "number", default = 99, min = 1, help = "samples per second of CPU time, with a jitdump" },
+    fg.arg.slices(),
     { "no_inject", type = "boolean", help = "put nothing into a process that was started with neither" },
     fg.arg.output(),
   },

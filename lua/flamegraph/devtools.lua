@@ -117,6 +117,11 @@ local function stop_all(threads, how, options)
   return whole
 end
 
+local function or_lost(who, p, message, code)
+  if code == "NET" then message = ("%s; a %s takes what it has recorded with it"):format(message, who) end
+  return p, message, code
+end
+
 local function record_to_end(opened, how, options)
   local threads, noticed = { opened }, notice_end(opened)
   local ok, message, code = how.start(opened)
@@ -132,10 +137,8 @@ local function record_to_end(opened, how, options)
   return p, message, code
 end
 
-local function record(opened, how, options)
-  local p, message, code = record_to_end(opened, how, options)
-  if code == "NET" then message = message .. "; a runtime that is killed takes what it has recorded with it" end
-  return p, message, code
+local function record(...)
+  return or_lost("runtime that is killed", record_to_end(...))
 end
 
 local function calls(opened, list)
@@ -170,7 +173,9 @@ function devtools.cpu(opened, options)
   options = check.options("fg.devtools.cpu", options,
     { duration = "!seconds", interval_us = "integer", workers = "boolean", threads = "boolean",
       slices = "boolean" })
-  if opened:evaluate "typeof Bun" == "object" then return inprocess.cpu(opened, options) end
+  if opened:evaluate "typeof Bun" == "object" then
+    return or_lost("Bun that ends", inprocess.cpu(opened, options))
+  end
   return record(opened, {
     format = "cpuprofile",
     start = function(thread)

@@ -86,7 +86,7 @@ function inprocess.cpu(opened, options)
   local text, message, code = record(opened, options)
   if not text then return nil, message, code end
   local p
-  p, message, code = profile.parse(text, { expect = "cpuprofile", name = "the profile" })
+  p, message, code = profile.parse(text, { expect = "cpuprofile", name = "the profile", slices = options.slices })
   if not p then return nil, message, code end
   p:note "functions that the compiler has put into their callers count as those; what follows a wait may be off"
   return p

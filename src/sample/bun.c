@@ -114,7 +114,10 @@ static bool read_memory(const injector *b, void *out, uint64_t address, size_t n
 }
 
 static int ended(const injector *b) {
-    return fg__fail(b->s.ctx, FG_EIO, "process %llu has ended meanwhile", (unsigned long long)b->pid);
+    return fg__fail(
+        b->s.ctx, FG_EIO,
+        "process %llu has ended meanwhile, and what it had recorded with it: choose a shorter duration",
+        (unsigned long long)b->pid);
 }
 
 /* What the interpreter has is one piece of assembly, its entries in a table that has a section of its own. */
