@@ -4,12 +4,12 @@ import sys
 
 
 def lex():
-    return sum(i * i for i in range(2000000))
+    return sum(i * i for i in range(10000000))
 
 
 def parse():
     total = 0
-    for i in range(2000000):
+    for i in range(10000000):
         total += i % 7
     return total
 
