@@ -117,6 +117,7 @@ local function stop_all(threads, how, options)
   return whole
 end
 
+-- What is recorded is in the process, and gone with it.
 local function or_lost(who, p, message, code)
   if code == "NET" then message = ("%s; a %s takes what it has recorded with it"):format(message, who) end
   return p, message, code

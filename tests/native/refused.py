@@ -22,9 +22,13 @@ def refused(what, done, message):
     check(f"{what}: refused", done.returncode == 2 and re.search(message, done.stderr), done.stdout + done.stderr)
 
 
+def mounted(mounts, *command):
+    """The words of a command for which the file system looks different."""
+    return [*UNSHARED, "sh", "-c", f'{mounts} && exec "$@"', "sh", *command]
+
+
 def without(mounts, *command):
-    """A command for which the file system looks different."""
-    return run(*UNSHARED, "sh", "-c", f'{mounts} && exec "$@"', "sh", *command)
+    return run(*mounted(mounts, *command))
 
 
 def unmounted(folder, pid):
